@@ -1,0 +1,33 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    // Two cores are what CI has. Files share their workers: loading effect anew for each would cost more than the tests.
+    maxWorkers: 2,
+    pool: "forks",
+    isolate: false,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    slowTestThreshold: 2_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: "modules", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**"] }
+      },
+      {
+        extends: true,
+        test: {
+          name: "program",
+          include: ["test/e2e/**/*.test.ts"],
+          globalSetup: ["scripts/build-if-stale.ts"]
+        }
+      }
+    ],
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      exclude: ["src/csi/gen/**"],
+      reporter: ["text-summary", "html"]
+    }
+  }
+})
