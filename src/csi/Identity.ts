@@ -11,8 +11,6 @@ export interface IdentityOptions {
   readonly manifest?: Readonly<Record<string, string>>
   /** Whether the Controller service is offered. */
   readonly controller: boolean
-  /** Whether topology is announced; NodeGetInfo must answer a topology if and only if it is. */
-  readonly topology: boolean
   /**
    * Whether the process has finished starting: configuration read, state rebuilt. It must not depend on the appliance: an
    * outage would make the supervisor restart every pod that holds mounts.
@@ -30,9 +28,9 @@ export const makeIdentity = (options: IdentityOptions): Handlers<typeof Identity
   probe: () => Effect.map(options.ready, (ready) => ({ ready }))
 })
 
-const capabilities = ({ controller, topology }: IdentityOptions) => [
+// No topology: every node reaches the one appliance, so a volume is never tied to a part of the cluster.
+const capabilities = ({ controller }: IdentityOptions) => [
   ...(controller ? [service(PluginCapability_Service_Type.CONTROLLER_SERVICE)] : []),
-  ...(topology ? [service(PluginCapability_Service_Type.VOLUME_ACCESSIBILITY_CONSTRAINTS)] : []),
   {
     type: {
       case: "volumeExpansion" as const,

@@ -12,7 +12,6 @@ const options: IdentityOptions = {
   version: "1.2.3",
   manifest: { commit: "0123abc" },
   controller: true,
-  topology: true,
   ready: Effect.succeed(true)
 }
 
@@ -38,12 +37,11 @@ describe("Identity", () => {
     }).pipe(Effect.provide(services)))
 
   it.live.each([
-    { controller: true, topology: true, expected: ["service 1", "service 2", "volumeExpansion 1"] },
-    { controller: false, topology: true, expected: ["service 2", "volumeExpansion 1"] },
-    { controller: true, topology: false, expected: ["service 1", "volumeExpansion 1"] }
-  ])("GetPluginCapabilities with %o", ({ controller, topology, expected }) =>
+    { controller: true, expected: ["service 1", "volumeExpansion 1"] },
+    { controller: false, expected: ["volumeExpansion 1"] }
+  ])("GetPluginCapabilities with %o", ({ controller, expected }) =>
     Effect.gen(function*() {
-      const client = yield* start({ controller, topology })
+      const client = yield* start({ controller })
       const { capabilities } = yield* client.call(Identity.method.getPluginCapabilities, {})
       assert.deepStrictEqual(capabilities.map(({ type }) => `${type.case} ${type.value?.type}`), expected)
     }).pipe(Effect.provide(services)))

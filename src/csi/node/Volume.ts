@@ -1,0 +1,72 @@
+import { Effect, Option, Result } from "effect"
+import { mountFlags } from "../../mount/MountFlags.ts"
+import type { StageRecord } from "../../mount/StageRecord.ts"
+import type { NvmeDevice } from "../../nvme/NvmeFabric.ts"
+import { type Capability, type FsType, isReadOnly } from "../../volume/AccessMode.ts"
+import type { InvalidArgument } from "../../volume/Errors.ts"
+import type { Nqn } from "../../volume/Nqn.ts"
+import type { VolumeId } from "../../volume/VolumeId.ts"
+import { VolumeLock } from "../../volume/VolumeLock.ts"
+import { FailedPrecondition } from "../Errors.ts"
+import type { NodeConfig } from "./Config.ts"
+
+/** How a volume is to be staged: what of a capability makes a difference at the staging path. */
+export type Usage =
+  | { readonly _tag: "Block" }
+  | { readonly _tag: "Filesystem"; readonly fsType: FsType; readonly flags: ReadonlyArray<string> }
+
+/** A volume as one call wants it on this node. */
+export interface WantedVolume {
+  readonly id: VolumeId
+  readonly nqn: Nqn
+  readonly stagingPath: string
+  readonly usage: Usage
+  /** The access mode, or a mount option, forbids writing. Nothing is formatted, repaired or grown then. */
+  readonly readOnly: boolean
+}
+
+/** The usage that a capability asks for; mount options are checked. */
+export const usageOf = ({ accessMode, accessType }: Capability): Result.Result<
+  { readonly usage: Usage; readonly readOnly: boolean },
+  InvalidArgument
+> => {
+  const readOnlyMode = isReadOnly(accessMode)
+  if (accessType._tag === "Block") return Result.succeed({ usage: { _tag: "Block" }, readOnly: readOnlyMode })
+  return Result.map(mountFlags(accessType.fsType, accessType.mountFlags), (flags) => {
+    const readOnly = readOnlyMode || flags.includes("ro")
+    const effective = readOnly ? [...new Set([...flags.filter((flag) => flag !== "rw"), "ro"])] : flags
+    return { usage: { _tag: "Filesystem", fsType: accessType.fsType, flags: effective }, readOnly }
+  })
+}
+
+/** One operation at a time on a volume of this node; whoever comes second is told to come again (`ABORTED`). */
+export const exclusively = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(VolumeLock, (lock) => lock.tryLock(`volume ${id} on node ${config.nodeId}`)(self))
+
+/**
+ * The record of `volume` as staged on `device`, with the publications of the one before; `uuid` is the file system's, "" for
+ * a block volume.
+ */
+export const recordOf = (
+  volume: WantedVolume,
+  device: NvmeDevice,
+  uuid: string,
+  previous: Option.Option<StageRecord>
+): StageRecord => ({
+  version: 1,
+  volumeId: volume.id,
+  nqn: volume.nqn,
+  stagingPath: volume.stagingPath,
+  mode: volume.usage._tag === "Block" ? volume.usage : { ...volume.usage, uuid },
+  readOnly: volume.readOnly,
+  device,
+  publications: Option.match(previous, { onNone: () => [], onSome: ({ publications }) => publications })
+})
+
+/** The UUID of the file system that this node last saw on the volume; None for a block volume, or without a record. */
+export const recordedUuid = (record: Option.Option<StageRecord>): Option.Option<string> =>
+  Option.flatMap(record, ({ mode }) => mode._tag === "Filesystem" ? Option.some(mode.uuid) : Option.none())
+
+/** `FAILED_PRECONDITION` about a volume on this node. */
+export const refuse = (config: NodeConfig, id: VolumeId, problem: string) =>
+  new FailedPrecondition({ message: `volume ${id} on node ${config.nodeId} ${problem}` })
