@@ -1,0 +1,139 @@
+import { Effect, type Result } from "effect"
+import { RosError } from "../menu/Menu.ts"
+import type { BinaryOperator, Block, CallStatement, Expression, Statement, UnaryOperator } from "./Ast.ts"
+import type { Failure, Frame } from "./Frame.ts"
+import { binary, elementAt, holds, joinTexts, unary } from "./Operators.ts"
+import { toText } from "./Text.ts"
+import { bool, type Code, code, mixed, nothing, type Value } from "./Value.ts"
+
+/** Calls inside calls beyond this fail: a function that calls itself without end must not eat the machine. */
+const maximumCalls = 128
+
+/** The value of an expression. Substitutions in it run commands, so it may write, wait and fail like a statement. */
+export const evaluate = (expression: Expression, frame: Frame): Effect.Effect<Value, Failure> => {
+  switch (expression._tag) {
+    case "Literal":
+      return Effect.succeed(expression.value)
+    case "Variable":
+      return Effect.sync(() => frame.scope.get(expression.name))
+    case "Property":
+      return Effect.succeed(frame.row?.get(expression.name) ?? nothing)
+    case "Function":
+      return Effect.succeed(code("function", expression.block))
+    case "Interpolation":
+      return Effect.flatMap(all(expression.parts, frame), (parts) => computed(joinTexts(parts.map(toText))))
+    case "Substitution":
+      return runStatement(expression.statement, frame).pipe(
+        Effect.catchTag("Return", ({ value }) => Effect.succeed(value))
+      )
+    case "Array":
+      return arrayLiteral(expression, frame)
+    case "Unary":
+      return Effect.flatMap(
+        operands([expression.operand], expression.operator, frame),
+        ([operand = nothing]) => computed(unary(expression.operator, operand))
+      )
+    case "Binary":
+      return Effect.flatMap(
+        operands([expression.left, expression.right], expression.operator, frame),
+        ([left = nothing, right = nothing]) => computed(binary(expression.operator, left, right))
+      )
+    case "Element":
+      return Effect.map(
+        all([expression.array, expression.key], frame),
+        ([array = nothing, key = nothing]) => elementAt(array, key)
+      )
+  }
+}
+
+/** The values of several expressions, in order. */
+export const all = (
+  expressions: ReadonlyArray<Expression>,
+  frame: Frame
+): Effect.Effect<ReadonlyArray<Value>, Failure> => Effect.forEach(expressions, (inner) => evaluate(inner, frame))
+
+/** In a condition a property alone asks whether the row has it: `where comment and !disabled`. */
+const operands = (expressions: ReadonlyArray<Expression>, operator: BinaryOperator | UnaryOperator, frame: Frame) =>
+  operator !== "&&" && operator !== "||" && operator !== "!"
+    ? all(expressions, frame)
+    : Effect.forEach(
+      expressions,
+      (inner) => Effect.map(evaluate(inner, frame), (value) => inner._tag === "Property" ? bool(holds(value)) : value)
+    )
+
+/** A pure result as an effect: its failure is a run-time error. */
+export const computed = <A>(result: Result.Result<A, string>): Effect.Effect<A, RosError> =>
+  Effect.mapError(Effect.fromResult(result), (message) => new RosError({ message }))
+
+const arrayLiteral = Effect.fnUntraced(function*(
+  { elements }: Extract<Expression, { _tag: "Array" }>,
+  frame: Frame
+): Effect.fn.Return<Value, Failure> {
+  const values = yield* all(elements.map((element) => element.value), frame)
+  const pairs = elements.map(({ key }, index) => ({ key, value: values[index] ?? nothing }))
+  return mixed(
+    pairs.flatMap(({ key, value }) => key === undefined ? [value] : []),
+    pairs.flatMap(({ key, value }) => key === undefined ? [] : [[key, value] as const])
+  )
+})
+
+/** Runs statements one after the other in the scope of `frame`. */
+export const runStatements = (block: Block, frame: Frame): Effect.Effect<void, Failure> =>
+  Effect.forEach(block.statements, (statement) => runStatement(statement, frame), { discard: true })
+
+/** Runs a block in a scope of its own, with the variables that its command binds. */
+export const runBlock = (
+  block: Block,
+  frame: Frame,
+  bindings?: ReadonlyMap<string, Value>
+): Effect.Effect<void, Failure> =>
+  Effect.suspend(() => runStatements(block, { ...frame, scope: frame.scope.block(bindings) }))
+
+const runStatement = (statement: Statement, frame: Frame): Effect.Effect<Value, Failure> => {
+  switch (statement._tag) {
+    case "Command":
+      return Effect.suspend(() => statement.definition.run({ command: statement, frame })).pipe(
+        (run) => Effect.andThen(frame.machine.onStatement, run),
+        (run) => Effect.andThen(frame.machine.step, run)
+      )
+    case "Call":
+      return callStatement(statement, frame)
+    case "Scope":
+      return Effect.as(runBlock(statement.block, frame), nothing)
+    case "Menu":
+      return Effect.sync(() => {
+        if (statement.prompt) frame.machine.session.menu = statement.path
+        return nothing
+      })
+  }
+}
+
+const callStatement = Effect.fnUntraced(function*(
+  { callee, named, positional }: CallStatement,
+  frame: Frame
+): Effect.fn.Return<Value, Failure> {
+  yield* frame.machine.step
+  const target = yield* evaluate(callee, frame)
+  if (target._tag !== "Code") return target
+  const values = yield* all([...named.map(([, expression]) => expression), ...positional], frame)
+  const names = [...named.map(([name]) => name), ...positional.map((_, index) => String(index + 1))]
+  return yield* call(target, new Map(names.map((name, index) => [name, values[index] ?? nothing])), frame)
+})
+
+/** Runs a function with its arguments: named ones, and positional ones under "1", "2", …; answers what it returns. */
+const call = (
+  { block }: Code,
+  parameters: ReadonlyMap<string, Value>,
+  { depth, machine, scope }: Frame
+): Effect.Effect<Value, Failure> =>
+  depth >= maximumCalls
+    ? Effect.fail(new RosError({ message: "failure: too many nested calls" }))
+    : Effect.suspend(() =>
+      runStatements(block, { machine, scope: scope.function(parameters), row: undefined, depth: depth + 1 })
+    ).pipe(
+      Effect.as(nothing),
+      Effect.catchTags({
+        Return: ({ value }) => Effect.succeed(value),
+        LoopControl: () => Effect.succeed(nothing)
+      })
+    )
