@@ -1,0 +1,94 @@
+import { Context, Effect, FileSystem, Layer, Option, Path, type PlatformError, Schema } from "effect"
+import { SimulatorError } from "../SimulatorError.ts"
+import { DeviceState, type FileEntry } from "./Model.ts"
+
+const State = Schema.fromJsonString(DeviceState)
+
+/** Where a device keeps its configuration and its files. */
+export class DeviceStore extends Context.Service<DeviceStore, {
+  /** What an earlier run left. */
+  readonly load: Effect.Effect<Option.Option<DeviceState>, SimulatorError>
+  /** Makes `after` durable: files that appeared, grew, changed or went, then the configuration. */
+  commit(before: DeviceState | undefined, after: DeviceState): Effect.Effect<void>
+  /** Where the file of that path (in the form of `/file`) is on this machine; undefined when it is only in memory. */
+  hostPath(path: string): string | undefined
+}>()("rds-csi/simulator/device/DeviceStore") {
+  static readonly memory = Layer.succeed(DeviceStore, {
+    load: Effect.succeedNone,
+    commit: () => Effect.void,
+    hostPath: () => undefined
+  })
+
+  /**
+   * `state.json` in the directory, replaced atomically, and the files as sparse files under `files/`. Layer construction
+   * fails when the directory cannot be used; a failing write later is a defect.
+   */
+  static readonly directory = (directory: string) =>
+    Layer.effect(
+      DeviceStore,
+      Effect.gen(function*() {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* Path.Path
+        const stateFile = path.join(directory, "state.json")
+        const hostPath = (name: string) => path.join(directory, "files", name)
+
+        yield* fs.makeDirectory(hostPath(""), { recursive: true }).pipe(
+          Effect.mapError((error) =>
+            new SimulatorError({ message: `state directory ${directory} cannot be used: ${error.message}` })
+          )
+        )
+
+        const load = Effect.gen(function*() {
+          if (!(yield* fs.exists(stateFile))) return Option.none()
+          return Option.some(yield* Schema.decodeEffect(State)(yield* fs.readFileString(stateFile)))
+        }).pipe(
+          Effect.mapError((error) => new SimulatorError({ message: `${stateFile} cannot be read: ${error.message}` }))
+        )
+
+        const writeState = Effect.fnUntraced(function*(state: DeviceState) {
+          const text = yield* Effect.orDie(Schema.encodeEffect(State)(state))
+          const fresh = `${stateFile}.new`
+          yield* Effect.scoped(Effect.gen(function*() {
+            const file = yield* fs.open(fresh, { flag: "w" })
+            yield* file.writeAll(new TextEncoder().encode(text))
+            yield* file.sync
+          }))
+          yield* fs.rename(fresh, stateFile)
+        })
+
+        const writeFile = (entry: FileEntry): Effect.Effect<void, PlatformError.PlatformError> => {
+          const host = hostPath(entry.path)
+          if (entry.directory) return fs.makeDirectory(host, { recursive: true })
+          const make = fs.makeDirectory(path.dirname(host), { recursive: true })
+          return entry.contents === ""
+            ? Effect.andThen(make, resize(fs, host, entry.sizeBytes))
+            : Effect.andThen(make, fs.writeFileString(host, entry.contents))
+        }
+
+        const commit = Effect.fnUntraced(function*(before: DeviceState | undefined, after: DeviceState) {
+          const { gone, written } = changes(before?.files ?? [], after.files)
+          yield* Effect.forEach(written, writeFile, { discard: true })
+          yield* writeState(after)
+          yield* Effect.forEach(gone, (entry) => fs.remove(hostPath(entry.path), { recursive: true, force: true }), {
+            discard: true
+          })
+        }, Effect.orDie)
+
+        return DeviceStore.of({ load, commit, hostPath })
+      })
+    )
+}
+
+// Opening for append makes the file, truncate gives it its size without writing a block.
+const resize = (fs: FileSystem.FileSystem, path: string, sizeBytes: bigint) =>
+  Effect.andThen(Effect.scoped(fs.open(path, { flag: "a" })), fs.truncate(path, Number(sizeBytes)))
+
+const changes = (before: ReadonlyArray<FileEntry>, after: ReadonlyArray<FileEntry>) => {
+  if (before === after) return { written: [], gone: [] }
+  const old = new Map(before.map((entry) => [entry.path, entry]))
+  const current = new Set(after.map((entry) => entry.path))
+  return {
+    written: after.filter((entry) => old.get(entry.path) !== entry),
+    gone: before.filter((entry) => !current.has(entry.path))
+  }
+}
