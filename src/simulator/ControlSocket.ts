@@ -89,7 +89,8 @@ const answer = Effect.fnUntraced(function*(simulator: Simulator, line: string) {
   return { ok: true, ...yield* run(simulator, input) }
 }, Effect.catch((error) => Effect.succeed({ ok: false, error: error.message })))
 
-const toJson = (value: object) => JSON.stringify(value, (_, item) => typeof item === "bigint" ? item.toString() : item)
+const toJson = (value: object) =>
+  JSON.stringify(value, (_, item: unknown) => typeof item === "bigint" ? item.toString() : item)
 
 const serve = (simulator: Simulator) => (socket: Socket) =>
   NodeStream.fromReadable<Uint8Array>({ evaluate: () => socket }).pipe(

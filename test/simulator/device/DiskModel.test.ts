@@ -134,7 +134,7 @@ const check = Effect.fnUntraced(function*(simulator: Simulator, model: Model) {
   const files = yield* simulator.device.files
   const [pool] = yield* simulator.device.pools
   const sizes = new Map(files.map((file) => [file.path.replace("pool/", ""), file.sizeBytes / mib]))
-  assert.deepStrictEqual(sizes, new Map([...model.files].sort()))
+  assert.deepStrictEqual(sizes, new Map([...model.files].sort(([a], [b]) => a < b ? -1 : 1)))
   const items = disks.map(({ exported, filePath, nqn, slot }) => [
     slot,
     { file: filePath.replace("/pool/", ""), nqn: nqn === "" ? `nqn.2000-02.com.mikrotik:${slot}` : nqn, exported }

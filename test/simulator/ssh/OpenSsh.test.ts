@@ -19,7 +19,7 @@ const ssh = Effect.fnUntraced(function*(
   { host, hostKeys, port }: Simulator,
   privateKey: string,
   args: ReadonlyArray<string>,
-  input = ""
+  input?: string
 ) {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -38,7 +38,11 @@ const ssh = Effect.fnUntraced(function*(
   const child = yield* spawner.spawn(ChildProcess.make(
     "ssh",
     ["-F", "none", "-i", keyFile, "-p", `${port}`, ...options.flatMap((option) => ["-o", option]), ...args],
-    { stdin: { stream: Stream.make(new TextEncoder().encode(input)) }, forceKillAfter: "1 second", extendEnv: true }
+    {
+      stdin: { stream: Stream.make(new TextEncoder().encode(input ?? "")) },
+      forceKillAfter: "1 second",
+      extendEnv: true
+    }
   ))
   const [output, code] = yield* Effect.all([Stream.mkString(Stream.decodeText(child.stdout)), child.exitCode], {
     concurrency: 2

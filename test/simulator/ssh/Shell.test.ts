@@ -25,7 +25,6 @@ const openShell = (client: Client, cols: number) =>
       channel.on("close", () => {
         closed = true
       })
-      // eslint-disable-next-line no-control-regex
       const screen = () => shown.replace(/\x1b\[[0-9]*[A-Za-z]/g, "")
       const type = Effect.fnUntraced(function*(keys: string, shows: RegExp) {
         const before = screen().length
@@ -37,10 +36,10 @@ const openShell = (client: Client, cols: number) =>
     })
   })
 
-const login = Effect.fnUntraced(function*(cols = 100) {
+const login = Effect.fnUntraced(function*(cols?: number) {
   const started = yield* startDevice()
   const client = yield* connect(started.simulator, { privateKey: started.privateKey })
-  const terminal = yield* openShell(client, cols)
+  const terminal = yield* openShell(client, cols ?? 100)
   yield* until(Effect.sync(() => terminal.screen().endsWith("> ")))
   return { ...started, client, terminal }
 })
