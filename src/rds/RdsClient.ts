@@ -1,0 +1,64 @@
+import { Context, Effect, Layer, type Option, Schedule } from "effect"
+import type { VolumePath } from "../volume/PathRules.ts"
+import type { VolumeId } from "../volume/VolumeId.ts"
+import type { ConnectionState } from "./ConnectionHealth.ts"
+import { createVolume } from "./CreateVolume.ts"
+import type { RdsError } from "./Errors.ts"
+import type { ExecError } from "./Exec.ts"
+import { growVolume } from "./GrowVolume.ts"
+import { listVolumes, lookUpVolume } from "./Lookup.ts"
+import type { CreateSpec, PoolCapacity, RdsVolume } from "./Model.ts"
+import { poolCapacity } from "./Pools.ts"
+import type { RdsConfig } from "./RdsConfig.ts"
+import { removeVolume } from "./RemoveVolume.ts"
+import type { Run } from "./Run.ts"
+import { SshPool } from "./SshPool.ts"
+
+export type { ConnectionState } from "./ConnectionHealth.ts"
+export type { CreateSpec, PoolCapacity, RdsVolume } from "./Model.ts"
+
+/**
+ * The appliance in domain words. Every method is idempotent, and costs one SSH exec when nothing is wrong (remove takes
+ * two); a lost answer is retried a bounded number of times before it becomes `ApplianceUnavailable`.
+ */
+export class RdsClient extends Context.Service<RdsClient, {
+  /** Makes and exports the volume; one that has this NQN already is answered as it is: the caller compares its size. */
+  readonly create: (spec: CreateSpec) => Effect.Effect<RdsVolume, RdsError>
+  /** The volume, if there is one; concurrent calls share one exec. */
+  readonly get: (id: VolumeId) => Effect.Effect<Option.Option<RdsVolume>, RdsError>
+  /** Every volume of this driver, sorted by id; complete, or an error. */
+  readonly list: Effect.Effect<ReadonlyArray<RdsVolume>, RdsError>
+  /** Grows to at least `sizeBytes`, never shrinks; the volume afterwards, none if there is no such volume. */
+  readonly grow: (id: VolumeId, sizeBytes: bigint) => Effect.Effect<Option.Option<RdsVolume>, RdsError>
+  /** Succeeds only when item and backing file are both verified gone. */
+  readonly remove: (id: VolumeId) => Effect.Effect<void, RdsError>
+  /** Of the pool whose mount point holds `path`. */
+  readonly capacity: (path: VolumePath) => Effect.Effect<PoolCapacity, RdsError>
+  /** No I/O. */
+  readonly state: Effect.Effect<ConnectionState>
+}>()("rds-csi/rds/RdsClient") {
+  static readonly layer = (config: RdsConfig) =>
+    Layer.effect(
+      RdsClient,
+      Effect.gen(function*() {
+        const pool = yield* SshPool
+        const run: Run = (script, limit) => Effect.retry(pool.run(script, limit), retryLost)
+        return RdsClient.of({
+          create: createVolume(run, config),
+          get: lookUpVolume(run),
+          list: listVolumes(run),
+          grow: growVolume(run, config),
+          remove: removeVolume(run, config),
+          capacity: poolCapacity(run, config),
+          state: pool.state
+        })
+      })
+    )
+}
+
+/** Scripts are idempotent, so one whose answer was lost is sent again as it is. One that timed out may still be running. */
+const retryLost = {
+  while: (error: ExecError) => error._tag === "ApplianceUnavailable" && error.reason === "lost",
+  schedule: Schedule.exponential("50 millis").pipe(Schedule.jittered),
+  times: 3
+}

@@ -1,0 +1,84 @@
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { Clock, Deferred, Duration, Effect, Layer } from "effect"
+import { type SshSession, SshTransport } from "../../src/rds/SshTransport.ts"
+import { Console, everyPolicy } from "../../src/simulator/Console.ts"
+import { calm, CurrentConditions } from "../../src/simulator/device/Conditions.ts"
+import { Device } from "../../src/simulator/device/Device.ts"
+import { DeviceStore } from "../../src/simulator/device/DeviceStore.ts"
+import { Power } from "../../src/simulator/device/Power.ts"
+import { Volatile } from "../../src/simulator/device/Volatile.ts"
+import { Exports } from "../../src/simulator/Exports.ts"
+import { makeSession } from "../../src/simulator/language/Session.ts"
+import { Simulator } from "../../src/simulator/Simulator.ts"
+import { clientOver } from "./Harness.ts"
+
+/** When a command is cut off: before it runs, after so many changes of the appliance, or when only its answer is left. */
+export type Break = "none" | "before" | number | "after"
+
+/**
+ * The simulated appliance without SSH, for tests that run thousands of commands: the driver's own client and pool over
+ * sessions that call the appliance's console. `breaks` are used up by the commands in their order.
+ */
+export const startInProcess = Effect.gen(function*() {
+  const config = Simulator.config({})
+  const context = yield* Layer.build(
+    Console.layer.pipe(
+      Layer.provideMerge(Power.layer),
+      Layer.provideMerge(Device.layer(config)),
+      Layer.provideMerge(Layer.mergeAll(DeviceStore.memory, Exports.none, Volatile.layer)),
+      Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer))
+    )
+  )
+  const console = yield* Effect.provide(Console, context)
+  const device = yield* Effect.provide(Device, context)
+  const breaks: Array<Break> = []
+
+  const answer = Effect.fnUntraced(function*(line: string, at: Break) {
+    let output = ""
+    let changes = 0
+    const emit = (text: string) =>
+      Effect.sync(() => {
+        output += text
+      })
+    const afterChange = Effect.suspend(() => ++changes === at ? Effect.interrupt : Effect.void)
+    yield* console.run({ line, session: makeSession(), policies: everyPolicy, terminalWidth: 80, emit }).pipe(
+      Effect.provideService(CurrentConditions, { ...calm, afterChange }),
+      Effect.exit
+    )
+    return output
+  })
+
+  const exec = Effect.fnUntraced(function*(closed: Deferred.Deferred<string>, line: string) {
+    const at = line.includes("/system/resource") ? "none" : breaks.shift() ?? "none"
+    const output = at === "before" ? "" : yield* answer(line, at)
+    if (at === "none") return output
+    yield* Deferred.succeed(closed, "ECONNRESET")
+    return ""
+  })
+
+  const connect = Effect.gen(function*() {
+    const closed = yield* Deferred.make<string>()
+    yield* Effect.addFinalizer(() => Deferred.succeed(closed, "closed by the driver"))
+    return { exec: (line) => exec(closed, line), closed: Deferred.await(closed) } satisfies SshSession
+  })
+
+  const rds = yield* clientOver(Layer.succeed(SshTransport, { address: "in process", connect }), { pool: patient })
+  return { rds, device, breaks }
+})
+
+/** Limits that are not met when time is hurried and the machine is busy. */
+const patient = {
+  connectTimeout: "100 hours",
+  readTimeout: "100 hours",
+  writeTimeout: "100 hours",
+  idleCheck: "100 hours"
+} as const
+
+/** Time runs a thousand times as fast, so that pauses between attempts take none of the test's. */
+export const hurried = Effect.updateService(Clock.Clock, (clock): Clock.Clock => ({
+  ...clock,
+  currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+  currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+  monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+  sleep: (duration) => clock.sleep(Duration.divideUnsafe(duration, 1000))
+}))
