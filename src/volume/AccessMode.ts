@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { InvalidArgument } from "./Errors.ts"
 
-const accessModes = [
+export const accessModes = [
   "SINGLE_NODE_WRITER",
   "SINGLE_NODE_READER_ONLY",
   "MULTI_NODE_MULTI_WRITER",

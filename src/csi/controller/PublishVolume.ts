@@ -1,0 +1,78 @@
+import { Effect, Option } from "effect"
+import { Attachments } from "../../attachment/Attachments.ts"
+import { NodeRegistry } from "../../attachment/NodeRegistry.ts"
+import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
+import type { Capability } from "../../volume/AccessMode.ts"
+import * as VolumeContext from "../../volume/VolumeContext.ts"
+import { VolumeId } from "../../volume/VolumeId.ts"
+import { VolumeLock } from "../../volume/VolumeLock.ts"
+import { FailedPrecondition, NodeNotFound, VolumeNotFound } from "../Errors.ts"
+import type { ControllerPublishVolumeRequest, ControllerUnpublishVolumeRequest } from "../gen/csi_pb.ts"
+import { capability, existingVolumeId, required } from "../Requests.ts"
+import { completeContext, type ControllerConfig } from "./Config.ts"
+
+/**
+ * CSI spec, ControllerPublishVolume: grants the volume to one node. The publish context carries the keys the Go driver
+ * wrote (`nvme_address`, `nvme_port`, `nvme_nqn`, `fs_type`), for whoever reads them in the VolumeAttachment.
+ */
+export const publishVolume = (config: ControllerConfig) =>
+  Effect.fnUntraced(function*(request: ControllerPublishVolumeRequest) {
+    const volumeId = yield* required("volume_id", request.volumeId)
+    const nodeId = yield* required("node_id", request.nodeId)
+    const wanted = yield* capability(request.volumeCapability)
+    const id = yield* existingVolumeId(volumeId)
+    const context = completeContext(config, request.volumeContext)
+    const { address } = yield* Effect.fromResult(VolumeContext.decode(context, id))
+    const lock = yield* VolumeLock
+    const volume = yield* lock.tryLock(id)(grant({ id, nodeId, wanted, readonly: request.readonly }))
+    return {
+      publishContext: {
+        nvme_address: address,
+        nvme_port: String(volume.port),
+        nvme_nqn: volume.nqn,
+        ...(wanted.accessType._tag === "Mount" ? { fs_type: wanted.accessType.fsType } : {})
+      }
+    }
+  })
+
+interface Grant {
+  readonly id: VolumeId
+  readonly nodeId: string
+  readonly wanted: Capability
+  readonly readonly: boolean
+}
+
+const grant = Effect.fnUntraced(function*({ id, nodeId, readonly, wanted }: Grant) {
+  const rds = yield* RdsClient
+  const nodes = yield* NodeRegistry
+  const attachments = yield* Attachments
+  const volume = yield* rds.get(id)
+  if (Option.isNone(volume)) return yield* new VolumeNotFound({ volumeId: id })
+  if (!(yield* nodes.exists(nodeId))) return yield* new NodeNotFound({ nodeId })
+  yield* refuseUnexported(volume.value)
+  yield* attachments.publish({ volumeId: id, nodeId, accessMode: wanted.accessMode, readonly })
+  return volume.value
+})
+
+const refuseUnexported = Effect.fnUntraced(function*(volume: RdsVolume) {
+  if (volume.exported) return
+  return yield* new FailedPrecondition({
+    message:
+      `volume ${volume.id} is not exported by the appliance: its deletion was begun, or someone switched the export ` +
+      `of slot ${volume.slot} off; switch it on again to use the volume`
+  })
+})
+
+/**
+ * CSI spec, ControllerUnpublishVolume: releases the volume from the node, or from all nodes when none is given. Succeeds for
+ * unknown volumes and nodes too, since an error would keep their VolumeAttachment for ever. Needs no word from the appliance.
+ */
+export const unpublishVolume = Effect.fnUntraced(function*(request: ControllerUnpublishVolumeRequest) {
+  const id = VolumeId.parse(yield* required("volume_id", request.volumeId))
+  if (Option.isNone(id)) return {}
+  const nodeId = request.nodeId === "" ? Option.none<string>() : Option.some(request.nodeId)
+  const attachments = yield* Attachments
+  const lock = yield* VolumeLock
+  yield* lock.tryLock(id.value)(attachments.unpublish(id.value, nodeId))
+  return {}
+})
