@@ -6,7 +6,7 @@ import { csi_secret } from "./gen/csi_pb.ts"
 export type Json = string | number | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
 /** What stands in for a secret; the same text as the sidecars print. */
-export const stripped = "***stripped***"
+const stripped = "***stripped***"
 
 /** A list is cut after so many entries: one log line is no place for ten thousand volumes. */
 const maxEntries = 32

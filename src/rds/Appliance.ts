@@ -1,11 +1,15 @@
 import { Effect, Schema, SchemaGetter, SchemaIssue } from "effect"
 
-// Shapes of what RouterOS answers, as JSON of `print as-value` rows. Lenient in form: the console writes numbers in groups
-// of digits or with a unit and booleans as yes/no, the script language does not; a property an item does not have is absent.
+// Shapes of what RouterOS answers, as JSON of `print as-value` rows. Lenient in form: the console writes numbers in
+// groups of digits or with a unit and booleans as yes/no, the script language does not; a property an item does not
+// have is absent.
 
 const units = "KMGTP"
 
-/** `1073741824`, `1 073 741 824`, `1024.0MiB`, `1G`: units are binary, and a text with a unit has been rounded by RouterOS. */
+/**
+ * `1073741824`, `1 073 741 824`, `1024.0MiB`, `1G`: units are binary, and a text with a unit has been rounded by
+ * RouterOS.
+ */
 const parseBytes = (text: string): bigint | undefined => {
   const [, digits = "", unit = ""] = /^(\d[\d ]*(?:\.\d+)?) ?(?:([KMGTP])(?:i?B)?)?$/i.exec(text.trim()) ?? []
   const plain = digits.replaceAll(" ", "")

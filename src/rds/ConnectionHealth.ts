@@ -78,6 +78,9 @@ export const makeConnectionHealth = Effect.fnUntraced(function*(address: string,
   }
 })
 
+/** What `makeConnectionHealth` makes. */
+export type ConnectionHealth = Effect.Success<ReturnType<typeof makeConnectionHealth>>
+
 const connectionLost = (reason: string) =>
   new ApplianceUnavailable({
     reason: "lost",

@@ -30,9 +30,10 @@ interface Plan extends CreateSpec {
 const maxRounds = 5
 
 /**
- * One script looks for the volume, checks that nothing is in its way and that the pool can hold it, adds and exports it, and
- * reads it back. Only when it may not add does a second one ask why: then this is an error, or there is a remedy (make
- * the directory; finish what an interrupted attempt left), which is a script again. All may be run again at any time.
+ * One script looks for the volume, checks that nothing is in its way and that the pool can hold it, adds and exports
+ * it, and reads it back. Only when it may not add does a second one ask why: then this is an error, or there is a
+ * remedy (make the directory; finish what an interrupted attempt left), which is a script again. All may be run again
+ * at any time.
  */
 export const createVolume = (run: Run, config: RdsConfig) =>
   Effect.fn("RdsClient.create")(function*(spec: CreateSpec) {
@@ -138,7 +139,10 @@ const checkSpace = (pool: Pool, { id, reserveBytes, sizeBytes }: Plan, presentBy
     })
   )
 
-/** A file that no item uses and that carries this volume's name may hold its data: it is attached, never cut or replaced. */
+/**
+ * A file that no item uses and that carries this volume's name may hold its data: it is attached, never cut or
+ * replaced.
+ */
 const finishScript = (plan: Plan): RosScript => {
   const half = ros`slot=${plan.slot} and file-path=$vf and comment=${plan.tag}`
   return ros`${variables(plan)};

@@ -30,7 +30,9 @@ export const verdict = (output: string, nonce: string): Outcome => {
   return refusals.some((refusal) => refusal.test(text)) ? { _tag: "NotUnderstood", text } : { _tag: "Unknown" }
 }
 
-/** How RouterOS' parser and its policy check begin (RouterOS manual, Scripting; `ansible` and console captures agree). */
+/**
+ * How RouterOS' parser and its policy check begin (RouterOS manual, Scripting; `ansible` and console captures agree).
+ */
 const refusals = [
   /^(script error: )?(syntax error|bad command name|bad parameter|unknown parameter|expected |missing |invalid )/i,
   /^input does not match any value of /i,

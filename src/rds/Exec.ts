@@ -12,7 +12,10 @@ import { type Facts, fromLines } from "./Facts.ts"
 import { render, type RosScript } from "./RouterOs.ts"
 import type { SshSession } from "./SshTransport.ts"
 
-/** How talking to the appliance may fail. `ApplianceUnavailable` of reason `lost` or `timeout` leaves the outcome unknown. */
+/**
+ * How talking to the appliance may fail. `ApplianceUnavailable` of reason `lost` or `timeout` leaves the outcome
+ * unknown.
+ */
 export type ConnectError = ApplianceUnavailable | ApplianceUnsupported | ApplianceAuthFailed | ApplianceRefused
 
 /** How running a script may fail. */
@@ -42,7 +45,7 @@ export const exec = Effect.fnUntraced(
 )
 
 // Unguessable is not needed, only that no name or comment on the appliance equals it by chance.
-const makeNonce = Effect.map(Random.nextIntBetween(0, 2 ** 48), (n) => `#${n.toString(36).padStart(10, "0")}`)
+const makeNonce = Effect.map(Random.nextIntBetween(0, 2 ** 48), (n) => `r${n.toString(36).padStart(10, "0")}`)
 
 const judge = (outcome: Outcome): Effect.Effect<Facts, ExecError> => {
   switch (outcome._tag) {
@@ -60,7 +63,9 @@ const judge = (outcome: Outcome): Effect.Effect<Facts, ExecError> => {
 const isDenial = (text: string) => /not enough permissions|not permitted/i.test(text)
 
 const denied = new ApplianceAuthFailed({
-  message: "the appliance's user lacks a permission: its group needs the policies ssh, read, write and test"
+  message:
+    "the appliance's user lacks a permission: its group needs the policies ssh, read, write and test, and ftp if " +
+    "that is not enough to remove files"
 })
 
 const notUnderstood = (text: string) =>

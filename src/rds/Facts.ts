@@ -5,7 +5,9 @@ import { ros, type RosScript } from "./RouterOs.ts"
 /** What a script reported: JSON text by label. A label is absent when the script did not come past its `report`. */
 export type Facts = ReadonlyMap<string, string>
 
-/** Prints `value` as JSON behind `label`, on one line (RouterOS manual, Scripting: `:serialize`; options since 7.16). */
+/**
+ * Prints `value` as JSON behind `label`, on one line (RouterOS manual, Scripting: `:serialize`; options since 7.16).
+ */
 export const report = (label: string, value: RosScript): RosScript =>
   ros`:put (${`${label} `} . [:serialize to=json options=json.no-string-conversion value=${value}])`
 

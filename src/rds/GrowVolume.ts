@@ -13,8 +13,9 @@ import { change, look, type Run } from "./Run.ts"
 import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
 
 /**
- * Sets the new size if the volume is smaller and its pool has room, and reads it back, in one script; only if it is still
- * smaller does a second one ask why. Shrinking a backing file would cut off data, so `file-size` is never set to less.
+ * Sets the new size if the volume is smaller and its pool has room, and reads it back, in one script; only if it is
+ * still smaller does a second one ask why. Shrinking a backing file would cut off data, so `file-size` is never set to
+ * less.
  */
 export const growVolume = (run: Run, { reserveBytes }: RdsConfig) =>
   Effect.fn("RdsClient.grow")(function*(id: VolumeId, sizeBytes: bigint) {

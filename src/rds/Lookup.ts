@@ -22,8 +22,8 @@ const anyVolume = ros`nvme-tcp-server-nqn~${startingWith(`${Nqn.prefix}pvc-`)}`
 const maxUnderWay = 2
 
 /**
- * The volume with that id. One call alone goes out at once; calls that come together, from any fibers, are answered from
- * one script, and so are those that come while the appliance is busy with earlier ones.
+ * The volume with that id. One call alone goes out at once; calls that come together, from any fibers, are answered
+ * from one script, and so are those that come while the appliance is busy with earlier ones.
  */
 export const lookUpVolume = (run: Run) => {
   const free = Latch.makeUnsafe(true)

@@ -4,9 +4,9 @@ import type { RdsConfig } from "./RdsConfig.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 
 /**
- * CSI deletes a volume by its id alone, and only the volume's item tells where its backing file is. A file that is not at
- * its usual place, `<base>/<id>.img`, would be out of reach if a crash left it without an item. So as long as there is
- * none, before the item is added and after it is removed, the path is kept in the small file `<base>/<id>.path`.
+ * CSI deletes a volume by its id alone, and only the volume's item tells where its backing file is. A file that is not
+ * at its usual place, `<base>/<id>.img`, would be out of reach if a crash left it without an item. So as long as there
+ * is none, before the item is added and after it is removed, the path is kept in the small file `<base>/<id>.path`.
  */
 export interface Places {
   /** `/file` name of the backing file at its usual place. */
@@ -20,7 +20,9 @@ export const placesOf = (id: VolumeId, { base }: RdsConfig): Places => ({
   record: withoutSlash(`${base}/${id}.path`)
 })
 
-/** Writes down that the backing file is `file`, unless something is written down already or it is at its usual place. */
+/**
+ * Writes down that the backing file is `file`, unless something is written down already or it is at its usual place.
+ */
 export const keepRecord = ({ record, usual }: Places, file: string): RosScript =>
   file === usual
     ? ros``

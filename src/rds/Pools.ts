@@ -21,10 +21,10 @@ export interface Pool {
 export const reportPools: RosScript = report("pools", ros`[/disk/print detail as-value where mounted]`)
 
 /**
- * Runs `then` if the pool that holds the file named in the variable `vn` (no leading slash) is mounted, clean if it is an
- * array, and has `free` bytes free. `then` finds the pool's mount point in `pp`: of the mount points that are a beginning of
- * the name, by whole segments, the longest. An array's state goes on behind `clean` while it is being checked; a drive
- * that is no array has none.
+ * Runs `then` if the pool that holds the file named in the variable `vn` (no leading slash) is mounted, clean if it is
+ * an array, and has `free` bytes free. `then` finds the pool's mount point in `pp`: of the mount points that are a
+ * beginning of the name, by whole segments, the longest. An array's state goes on behind `clean` while it is being
+ * checked; a drive that is no array has none.
  */
 export const inReadyPool = (free: RosScript, then: RosScript): RosScript =>
   ros`:local pp ""; :local pi;
@@ -36,7 +36,9 @@ export const inReadyPool = (free: RosScript, then: RosScript): RosScript =>
       :if (([/disk/get $pi free] >= ${free}) && ([:tostr [/disk/get $pi state]] ~ "^(clean|\$)")) do={ ${then} }
     }`
 
-/** From the facts that `reportPools` left: the pool that holds `path` (or is mounted there), or why it cannot be used. */
+/**
+ * From the facts that `reportPools` left: the pool that holds `path` (or is mounted there), or why it cannot be used.
+ */
 export const readPool = Effect.fnUntraced(function*(facts: Facts, path: VolumePath) {
   const [row] = (yield* read(facts, "pools", DiskRows))
     .filter((row) => mountPoint(row) !== "" && `${path}/`.startsWith(`/${mountPoint(row)}/`))

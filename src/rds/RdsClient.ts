@@ -56,7 +56,9 @@ export class RdsClient extends Context.Service<RdsClient, {
     )
 }
 
-/** Scripts are idempotent, so one whose answer was lost is sent again as it is. One that timed out may still be running. */
+/**
+ * Scripts are idempotent, so one whose answer was lost is sent again as it is. One that timed out may still be running.
+ */
 const retryLost = {
   while: (error: ExecError) => error._tag === "ApplianceUnavailable" && error.reason === "lost",
   schedule: Schedule.exponential("50 millis").pipe(Schedule.jittered),

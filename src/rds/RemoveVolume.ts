@@ -23,8 +23,9 @@ interface Target {
 const maxRounds = 4
 
 /**
- * Looks at what there is of the volume, decides here whether it is ours to remove, then un-exports, removes the item and its file
- * and looks again. Removing an item leaves its file (RouterOS manual, `/disk`); see {@link Places} for how a later call finds it.
+ * Looks at what there is of the volume, decides here whether it is ours to remove, then un-exports, removes the item
+ * and its file and looks again. Removing an item leaves its file (RouterOS manual, `/disk`); see {@link Places} for how
+ * a later call finds it.
  */
 export const removeVolume = (run: Run, config: RdsConfig) =>
   Effect.fn("RdsClient.remove")(function*(id: VolumeId) {
@@ -74,7 +75,10 @@ const nextTarget = Effect.fnUntraced(function*(facts: Facts, id: VolumeId, { usu
   return Option.some<Target>({ file: usual, item: Option.none() })
 })
 
-/** The item that is this volume, or what an interrupted creation left of it; fails for one that looks like it and is not ours. */
+/**
+ * The item that is this volume, or what an interrupted creation left of it; fails for one that looks like it and is not
+ * ours.
+ */
 const findItem = (
   rows: ReadonlyArray<DiskRow>,
   id: VolumeId,

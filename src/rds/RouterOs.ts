@@ -17,7 +17,9 @@ class Script {
 /** A RouterOS script of one physical line, or the first value that could not be encoded into it. */
 export type RosScript = Script
 
-/** Strings become quoted literals, numbers integers, booleans yes/no; scripts compose, a list of them one after another. */
+/**
+ * Strings become quoted literals, numbers integers, booleans yes/no; scripts compose, a list of them one after another.
+ */
 export type RosValue = string | bigint | number | boolean | RosScript | ReadonlyArray<RosScript>
 
 /**

@@ -16,8 +16,8 @@ export const look = (run: Run, script: RosScript, attempt: string) =>
   )
 
 /**
- * Runs a script that changes something. One that RouterOS stopped is not undone: then `after` reports what is there now,
- * and that decides what the failure means.
+ * Runs a script that changes something. One that RouterOS stopped is not undone: then `after` reports what is there
+ * now, and that decides what the failure means.
  */
 export const change = (run: Run, script: RosScript, after: RosScript, attempt: string) =>
   run(script, "write").pipe(

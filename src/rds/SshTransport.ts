@@ -120,8 +120,8 @@ const hostKeyAlgorithms = {
 } as const
 
 /**
- * The client's order decides which of its host keys a server shows (RFC 4253, section 7.1): pinned types come first. The
- * others stay, so that a mismatch is told with the key that was seen.
+ * The client's order decides which of its host keys a server shows (RFC 4253, section 7.1): pinned types come first.
+ * The others stay, so that a mismatch is told with the key that was seen.
  */
 const preferred = (hostKeys: HostKeys | "insecure") => {
   const pinned = hostKeys === "insecure" ? [] : hostKeys.types

@@ -35,17 +35,14 @@ const run = (script: RosScript) => Effect.flatMap(Effect.fromResult(render(scrip
 describe("scripts made by ros", () => {
   // 500 scripts of 20 strings each.
   it.effect.prop(
-    "10 000 printable strings come out of the interpreter as they went in: as output, in a comparison, by length",
+    "10 000 printable strings come out of the interpreter as they went in: through a variable, and in a comparison",
     [Arbitrary.array(text, { minLength: 20, maxLength: 20 })],
     ([values]) =>
       Effect.gen(function*() {
-        const script = ros`${
-          values.map((value) => ros`:local v ${value}; :put (${value} . ">"); :put [:len $v]; :put ($v = ${value});`)
-        }`
-        const expected = values.map((value) => `${value}>\r\n${value.length}\r\ntrue\r\n`)
-        assert.strictEqual(yield* run(script), expected.join(""))
+        const script = ros`${values.map((value) => ros`:local v ${value}; :put ($v . ">" . ($v = ${value}));`)}`
+        assert.strictEqual(yield* run(script), values.map((value) => `${value}>true\r\n`).join(""))
       }),
-    { arbitrary: { runs: 500 } }
+    { arbitrary: { runs: 500 }, timeout: 60_000 }
   )
 
   it.effect.prop(

@@ -79,6 +79,21 @@ quietly("create", (it) => {
       assert.strictEqual((yield* commands(simulator)).length, 1)
     }))
 
+  it.effect("finishes what an interrupted creation left: an item that is tagged but not exported, and too small", () =>
+    Effect.gen(function*() {
+      const { rds, simulator } = yield* start()
+      const { id, sizeBytes } = spec("a", { sizeBytes: 3n * GiB })
+      const tag = OwnershipTag.encode({ clusterId: rdsConfig.clusterId, volumeId: id })
+      yield* simulator.run(
+        `/disk add type=file slot=${VolumeId.slot(id)} file-path=${base}/${id}.img file-size=1G mount-filesystem=no ` +
+          `comment="${tag}"`
+      )
+      const volume = yield* rds.create(spec("a", { sizeBytes }))
+      assert.deepInclude(volume, { sizeBytes, exported: true })
+      assert.strictEqual(volume.nqn, nqn(id))
+      assert.strictEqual((yield* simulator.device.disks).length, 1)
+    }))
+
   it.effect("makes the missing directories below the pool first", () =>
     Effect.gen(function*() {
       const { rds, simulator } = yield* start({ directories: [] })

@@ -44,7 +44,7 @@ export const makeFakeAppliance = () => {
   }
 
   const answer = (line: string): string => {
-    const nonce = /:put "(#\w+) ok"/.exec(line)?.[1] ?? ""
+    const nonce = /:put "(\w+) ok"/.exec(line)?.[1] ?? ""
     const facts = line.includes("/system/resource")
       ? `version "${appliance.version}"\r\nstorage ${appliance.storagePackages}\r\n`
       : appliance.prints

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { parseHostKeys } from "../../src/rds/HostKey.ts"
 
-// Made with ssh-keygen; the fingerprints are what `ssh-keygen -l` prints and the hashed lines what `ssh-keygen -H` writes.
+// Made with ssh-keygen; the fingerprints are what `ssh-keygen -l` prints and the hashed lines what `ssh-keygen -H`
+// writes.
 const ed25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIMESzK7WFNM81ZHLMkxAbgvYJ+GygMJM54jbK4e0YkGD"
 const rsa =
   "AAAAB3NzaC1yc2EAAAADAQABAAABAQDG1scwNI9fZoBgnaR6XiuPAYED/rCLtWfymuKEXsd9G86gWaSqDlL8dz7uc4nZ09B4Z1FDKpwdHkqoGYh41NhYK5XK52bRpS7yaNLbHp/rJn1UUhq22Cz2gF4CKMau5Ne4DRTaQaKDKek5G7fILXzYCG/QwG+YVEFcIHziGvx6ItvLK82fBeEdqPE4R2E/Rl3+btxGX3JU1NObwxQcd71ekMcAmdnVxeRmlPxHJQrJcoogspvlAoILi4De4R+vucDXsoIiVsG/4oCOwhFM/v2yM9u+8aTPdVS/HmvMUYfbd51ZC4+hOpZ25Pao445xqRdeBIlIXCP+ijPZeDx7qSGx"

@@ -12,7 +12,9 @@ import { makeSession } from "../../src/simulator/language/Session.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
 import { clientOver } from "./Harness.ts"
 
-/** When a command is cut off: before it runs, after so many changes of the appliance, or when only its answer is left. */
+/**
+ * When a command is cut off: before it runs, after so many changes of the appliance, or when only its answer is left.
+ */
 export type Break = "none" | "before" | number | "after"
 
 /**

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { rdsConnectionState } from "../../src/observability/Metrics.ts"
+import { rdsConnectionState, rdsSshExecsTotal } from "../../src/observability/Metrics.ts"
 import { ros } from "../../src/rds/RouterOs.ts"
 import { defaultSshPoolConfig, SshPool, type SshPoolConfig } from "../../src/rds/SshPool.ts"
 import { makeFakeAppliance } from "./FakeAppliance.ts"
@@ -252,6 +252,23 @@ describe("SshPool", () => {
       yield* TestClock.adjust("15 seconds")
       assert.deepInclude(yield* pool.state, { connected: true, version: "8.0" })
     }))
+
+  it.effect("counts commands by how they ended", () =>
+    Effect.gen(function*() {
+      const { appliance, pool } = yield* connected({ connections: 1, readTimeout: "5 seconds" })
+      for (const commands of ["answered", "garbled", "unanswered"] as const) {
+        appliance.commands = commands
+        const call = yield* Effect.forkChild(Effect.exit(pool.run(command(1), "read")))
+        yield* TestClock.adjust("6 seconds")
+        yield* Fiber.join(call)
+        appliance.commands = "answered"
+        yield* TestClock.adjust("11 seconds")
+      }
+      const count = (outcome: string) =>
+        Effect.map(Metric.value(Metric.withAttributes(rdsSshExecsTotal, { outcome })), ({ count }) => count)
+      for (const outcome of ["ok", "lost", "timeout"]) assert.isAtLeast(yield* count(outcome), 1, outcome)
+      assert.strictEqual(yield* count("error"), 0)
+    }).pipe(Effect.provideService(Metric.MetricRegistry, new Map())))
 
   it.effect("spreads commands when a rate is set", () =>
     Effect.gen(function*() {
