@@ -56,8 +56,16 @@ export const Interpreter = {
     completions(text, treeOf(menus), session.menu)
 }
 
-const treeOf = (menus: ReadonlyArray<MenuSpec>): MenuNode =>
-  buildTree(builtins, menus.map((menu) => ({ path: menu.path, commands: menuCommands(menu) })))
+// A device hands over the same menus for every line.
+const trees = new WeakMap<ReadonlyArray<MenuSpec>, MenuNode>()
+
+const treeOf = (menus: ReadonlyArray<MenuSpec>): MenuNode => {
+  const known = trees.get(menus)
+  if (known !== undefined) return known
+  const tree = buildTree(builtins, menus.map((menu) => ({ path: menu.path, commands: menuCommands(menu) })))
+  trees.set(menus, tree)
+  return tree
+}
 
 const machineOf = (root: MenuNode, session: Session, context: Context): Machine => {
   const limit = context.stepLimit ?? 1_000_000
