@@ -49,7 +49,7 @@ export class Console extends Context.Service<Console, {
       return Console.of({
         run: Effect.fnUntraced(function*({ line, ...call }) {
           const globals = yield* memory.globals
-          yield* Interpreter.run(line, { ...call, menus, globals, onStatement: Effect.void })
+          yield* Interpreter.run(line, { ...call, menus, globals })
         }),
         complete: (session, text) => Interpreter.complete(text, menus, session),
         policiesOf: (user) =>

@@ -24,8 +24,7 @@ const runLine = Effect.fnUntraced(function*(line: string) {
       Effect.sync(() => {
         output += chunk
       }),
-    globals: new Map(),
-    onStatement: Effect.void
+    globals: new Map()
   })
   return output
 })

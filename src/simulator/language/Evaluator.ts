@@ -92,9 +92,9 @@ export const runBlock = (
 const runStatement = (statement: Statement, frame: Frame): Effect.Effect<Value, Failure> => {
   switch (statement._tag) {
     case "Command":
-      return Effect.suspend(() => statement.definition.run({ command: statement, frame })).pipe(
-        (run) => Effect.andThen(frame.machine.onStatement, run),
-        (run) => Effect.andThen(frame.machine.step, run)
+      return Effect.andThen(
+        frame.machine.step,
+        Effect.suspend(() => statement.definition.run({ command: statement, frame }))
       )
     case "Call":
       return callStatement(statement, frame)

@@ -24,8 +24,6 @@ export interface Machine {
   readonly emit: (text: string) => Effect.Effect<void>
   readonly globals: Map<string, Value>
   readonly session: Session
-  /** Runs before every command. */
-  readonly onStatement: Effect.Effect<void>
   readonly parse: (source: string) => Result.Result<Block, SyntaxFailure>
   /** Counts one command or loop turn; fails when the script has had its share. */
   readonly step: Effect.Effect<void, Terminated>

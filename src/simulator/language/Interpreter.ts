@@ -22,8 +22,6 @@ export interface Context {
   readonly emit: (text: string) => Effect.Effect<void>
   /** Variables of the device, kept between lines and logins. */
   readonly globals: Map<string, Value>
-  /** Runs before every command, so that a fault can strike between two of them. */
-  readonly onStatement: Effect.Effect<void>
   /** State of the login between lines; an exec request has none. */
   readonly session?: Session
   /** Commands and loop turns that a line may take before it is ended; a million when absent. */
@@ -76,7 +74,6 @@ const machineOf = (root: MenuNode, session: Session, context: Context): Machine 
     emit: context.emit,
     globals: context.globals,
     session,
-    onStatement: context.onStatement,
     parse: (source) => parseFunction(source, root),
     step: Effect.suspend(() => {
       steps++

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Ref } from "effect"
+import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { Interpreter } from "../../../src/simulator/language/Interpreter.ts"
 import { makeSession } from "../../../src/simulator/language/Session.ts"
@@ -26,18 +26,6 @@ describe("running a line", () => {
       yield* TestClock.adjust("500 millis")
       yield* Fiber.interrupt(fiber)
       yield* TestClock.adjust("10 seconds")
-      assert.lengthOf(yield* rows, 2)
-    }))
-
-  it.effect("the hook runs before every command, those inside blocks and brackets included", () =>
-    Effect.gen(function*() {
-      const { menu, rows } = disks([pool])
-      const count = yield* Ref.make(0)
-      const cutAt = (limit: number) =>
-        Effect.flatMap(Ref.updateAndGet(count, (n) => n + 1), (n) => n === limit ? Effect.interrupt : Effect.void)
-      const line = ":if ([:len [/disk find slot=a]] = 0) do={ /disk add type=file slot=a; /disk add type=file slot=b }"
-      // :if, :len, /disk/find, first add; cut before the second
-      yield* Effect.exit(output(line, { menus: [menu], onStatement: cutAt(5) }))
       assert.lengthOf(yield* rows, 2)
     }))
 

@@ -10,7 +10,6 @@ export const output = (source: string, context: Partial<Context> = {}): Effect.E
       policies: new Set(["read", "write", "test"]),
       terminalWidth: 80,
       globals: new Map(),
-      onStatement: Effect.void,
       ...context,
       emit: (part) => Effect.sync(() => void (text += part))
     })
