@@ -61,13 +61,18 @@ export const resolveExpand = (range: CapacityRange): Result.Result<bigint, Inval
 export const satisfies = (range: CapacityRange | undefined, bytes: bigint): boolean =>
   range === undefined || (bytes >= range.requiredBytes && !exceeds(bytes, range.limitBytes))
 
-/** Exact and short: the largest binary unit that takes at most two decimals, such as `1.5 GiB`, else plain bytes. */
+/**
+ * For people: exact where a number of at most four digits, such as `1500 GiB` or `1.5 TiB`, is; else cut to two decimals of
+ * the largest binary unit, with the bytes behind it.
+ */
 export const formatBytes = (bytes: bigint): string => {
-  for (const [unit, name] of [[TiB, "TiB"], [GiB, "GiB"], [MiB, "MiB"], [1024n, "KiB"]] as const) {
-    if (bytes >= unit && (bytes * 100n) % unit === 0n) return `${Number(bytes * 100n / unit) / 100} ${name}`
-  }
-  return `${bytes} bytes`
+  const exact = units.find(([size]) => bytes >= size && bytes < 10_000n * size && (bytes * 100n) % size === 0n)
+  const [size, name] = exact ?? units.find(([size]) => bytes >= size) ?? [1n, "bytes"]
+  const short = `${Number(bytes * 100n / size) / 100} ${name}`
+  return exact === undefined && size > 1n ? `${short} (${bytes} bytes)` : short
 }
+
+const units = [[TiB, "TiB"], [GiB, "GiB"], [MiB, "MiB"], [1024n, "KiB"]] as const
 
 const exceeds = (bytes: bigint, limitBytes: bigint) => limitBytes > 0n && bytes > limitBytes
 

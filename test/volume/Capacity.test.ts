@@ -132,8 +132,9 @@ describe("formatBytes", () => {
     [GiB, "1 GiB"],
     [3n * GiB / 2n, "1.5 GiB"],
     [1500n * GiB, "1500 GiB"],
+    [15_514_576_424n * KiB, "14.44 TiB (15886926258176 bytes)"],
     [16n * TiB, "16 TiB"],
-    [GiB + 1n, "1073741825 bytes"]
+    [GiB + 1n, "1 GiB (1073741825 bytes)"]
   ])("%s", (value, expected) => {
     assert.strictEqual(formatBytes(value), expected)
   })
