@@ -13,6 +13,7 @@ const checks: Readonly<Record<string, readonly [string, ...ReadonlyArray<string>
   unused: ["knip"],
   format: ["dprint", "check"],
   generated: ["node", "scripts/check-generated.ts"],
+  docs: ["node", "scripts/generate-docs.ts", "--check"],
   layering: ["node", "scripts/check-layering.ts"],
   lock: ["node", "scripts/complete-lock.ts", "--check"],
   hygiene: ["node", "scripts/check-hygiene.ts"]

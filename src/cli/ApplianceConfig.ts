@@ -5,7 +5,6 @@ import type { RdsConfig } from "../rds/RdsConfig.ts"
 import type { SshPoolConfig } from "../rds/SshPool.ts"
 import type { SshTarget } from "../rds/SshTransport.ts"
 import { parseUserKey } from "../rds/UserKey.ts"
-import { validateBase, type VolumePath } from "../volume/PathRules.ts"
 import type { ApplianceFlags } from "./ApplianceFlags.ts"
 import { configured, Misconfigured } from "./Exit.ts"
 
@@ -53,16 +52,15 @@ export const sshPoolConfig = (flags: ApplianceFlags): SshPoolConfig => ({
 })
 
 /** Directory of the volumes and the mark of this cluster on them. */
-export const rdsConfig = Effect.fnUntraced(
-  function*(flags: ApplianceFlags): Effect.fn.Return<RdsConfig, Misconfigured> {
-    const base = yield* configured(validateBase(flags.basePath))
-    return { base, clusterId: flags.clusterId, reserveBytes: flags.poolReserve }
-  }
-)
+export const rdsConfig = ({ basePath, clusterId, poolReserve }: ApplianceFlags): RdsConfig => ({
+  base: basePath,
+  clusterId,
+  reserveBytes: poolReserve
+})
 
 /** What a StorageClass need not say. */
-export const controllerConfig = (flags: ApplianceFlags, base: VolumePath): ControllerConfig => ({
-  base,
-  nvmeAddress: flags.nvmeAddress,
-  rdsAddress: flags.address
+export const controllerConfig = ({ address, basePath, nvmeAddress }: ApplianceFlags): ControllerConfig => ({
+  base: basePath,
+  nvmeAddress,
+  rdsAddress: address
 })

@@ -1,23 +1,22 @@
-import { Config, Duration } from "effect"
+import { Config, Duration, Option, Result } from "effect"
 import { type Command, Flag } from "effect/cli"
+import { validateAddress } from "../volume/NvmeEndpoint.ts"
 import { ClusterId } from "../volume/OwnershipTag.ts"
-import { bytes, timeSpan } from "./Values.ts"
+import { validateBase } from "../volume/PathRules.ts"
+import { bytes, int, name, reading, timeSpan } from "./Values.ts"
 
-const address = Flag.String("rds-address").pipe(
-  Flag.withDescription("Management address of the appliance, for SSH"),
-  Flag.withFallbackConfig(Config.String("RDS_ADDRESS"))
-)
+const address = name("rds-address", /^[\x21-\x7e]{1,253}$/, {
+  expected: "a host name or address without blanks",
+  env: "RDS_ADDRESS"
+}).pipe(Flag.withDescription("Management address of the appliance, for SSH"))
 
-const port = Flag.Int("rds-port").pipe(
+const port = int("rds-port", { minimum: 1, maximum: 65_535, env: "RDS_PORT" }).pipe(
   Flag.withDescription("SSH port of the appliance"),
-  Flag.withFallbackConfig(Config.Int("RDS_PORT")),
-  Flag.withDefault(22),
-  Flag.filter((n) => n >= 1 && n <= 65_535, (n) => `Expected a port from 1 to 65535, got ${n}`)
+  Flag.withDefault(22)
 )
 
-const user = Flag.String("rds-user").pipe(
+const user = name("rds-user", /^[\x21-\x7e]+$/, { expected: "a name without blanks", env: "RDS_USER" }).pipe(
   Flag.withDescription("RouterOS user; its group needs the policies ssh, read, write and test"),
-  Flag.withFallbackConfig(Config.String("RDS_USER")),
   Flag.withDefault("admin")
 )
 
@@ -39,27 +38,35 @@ const skipHostKeyCheck = Flag.Boolean("insecure-skip-host-key-check").pipe(
   Flag.withDefault(false)
 )
 
-const basePath = Flag.String("rds-volume-base-path").pipe(
-  Flag.withDescription("Directory on the appliance below which every volume lies, such as /storage-pool/metal-csi"),
-  Flag.withFallbackConfig(Config.String("RDS_VOLUME_BASE_PATH"))
+const basePath = reading("rds-volume-base-path", {
+  metavar: "<directory>",
+  parse: (text) => Result.getSuccess(validateBase(text)),
+  expected: "an absolute directory other than /, without . and .., of letters, digits, blanks and !#%+,-./:=@^_{}~",
+  env: "RDS_VOLUME_BASE_PATH"
+}).pipe(
+  Flag.withDescription("Directory on the appliance below which every volume lies, such as /storage-pool/metal-csi")
 )
 
-const nvmeAddress = Flag.String("nvme-address").pipe(
+const nvmeAddress = reading("nvme-address", {
+  metavar: "<address>",
+  parse: (text) => text === "" ? Option.some(text) : Result.getSuccess(validateAddress(text, "nvme-address")),
+  expected: "an IPv4 or IPv6 address",
+  env: "RDS_NVME_ADDRESS"
+}).pipe(
   Flag.withDescription(
     "IP address of the appliance's data network, for classes without nvmeAddress; default: --rds-address"
   ),
-  Flag.withFallbackConfig(Config.String("RDS_NVME_ADDRESS")),
   Flag.withDefault("")
 )
 
-const clusterId = Flag.String("cluster-id").pipe(
+const clusterId = reading("cluster-id", {
+  metavar: "<name>",
+  parse: ClusterId.parse,
+  expected: "1 to 63 letters, digits, \".\", \"_\" or \"-\"",
+  env: "RDS_CLUSTER_ID"
+}).pipe(
   Flag.withDescription("Name of this cluster in the comments on the appliance; unique among clusters that share it"),
-  Flag.withFallbackConfig(Config.String("RDS_CLUSTER_ID")),
-  Flag.withDefault("default"),
-  Flag.filterMap(
-    ClusterId.parse,
-    (text) => `Expected 1 to 63 letters, digits, ".", "_" or "-", got ${JSON.stringify(text)}`
-  )
+  Flag.withDefault(ClusterId.schema.make("default"))
 )
 
 const poolReserve = bytes("pool-reserve").pipe(
@@ -67,10 +74,9 @@ const poolReserve = bytes("pool-reserve").pipe(
   Flag.withDefault(1n << 30n)
 )
 
-const connections = Flag.Int("ssh-connections").pipe(
+const connections = int("ssh-connections", { minimum: 1, maximum: 4 }).pipe(
   Flag.withDescription("SSH connections to the appliance; each runs one command at a time"),
-  Flag.withDefault(4),
-  Flag.filter((n) => n >= 1 && n <= 4, (n) => `Expected 1 to 4, got ${n}`)
+  Flag.withDefault(4)
 )
 
 const connectTimeout = timeSpan("ssh-connect-timeout").pipe(
@@ -95,16 +101,14 @@ const idleCheck = timeSpan("ssh-idle-check").pipe(
   Flag.withDefault(Duration.seconds(30))
 )
 
-const rateLimit = Flag.Int("ssh-rate-limit").pipe(
+const rateLimit = int("ssh-rate-limit", { minimum: 0 }).pipe(
   Flag.withDescription("Commands per second at most; 0 for no limit"),
-  Flag.withDefault(0),
-  Flag.filter((n) => n >= 0, (n) => `Expected 0 or more, got ${n}`)
+  Flag.withDefault(0)
 )
 
-const circuitFailures = Flag.Int("circuit-failures").pipe(
+const circuitFailures = int("circuit-failures", { minimum: 1 }).pipe(
   Flag.withDescription("Failed attempts to connect in a row after which calls are refused at once"),
-  Flag.withDefault(3),
-  Flag.filter((n) => n >= 1, (n) => `Expected 1 or more, got ${n}`)
+  Flag.withDefault(3)
 )
 
 const reconnectPause = timeSpan("reconnect-pause").pipe(

@@ -25,11 +25,10 @@ export const knownNodes = Flag.String("nodes").pipe(
 
 /** The RPCs of the controller, and everything below them. */
 export const controllerRpcs = Effect.fnUntraced(function*(flags: ApplianceFlags) {
-  const { base } = yield* rdsConfig(flags)
   yield* Effect.logWarning(
     "attachments are kept in memory: after a restart of this process only Kubernetes keeps a second node away"
   )
-  return rpcs(Controller, makeController(controllerConfig(flags, base)))
+  return rpcs(Controller, makeController(controllerConfig(flags)))
 })
 
 /** Attachments to these nodes, and the appliance that the flags name. */
@@ -39,8 +38,7 @@ export const controllerServices = (flags: ApplianceFlags, nodes: ReadonlyArray<s
 const rdsClient = (flags: ApplianceFlags) =>
   Layer.unwrap(Effect.gen(function*() {
     const target = yield* sshTarget(flags)
-    const config = yield* rdsConfig(flags)
-    return RdsClient.layer(config).pipe(
+    return RdsClient.layer(rdsConfig(flags)).pipe(
       Layer.provide(SshPool.layer(sshPoolConfig(flags))),
       Layer.provide(SshTransport.layer(target))
     )

@@ -12,7 +12,7 @@ import { commonFlags, nodeId } from "./CommonFlags.ts"
 import { Misconfigured } from "./Exit.ts"
 import { observability, serveDriver } from "./Serve.ts"
 import { simulatedExport } from "./SimulatedExports.ts"
-import { timeSpan } from "./Values.ts"
+import { int, timeSpan } from "./Values.ts"
 
 const simulatorSocket = Flag.String("simulator-socket").pipe(
   Flag.withDescription(
@@ -29,10 +29,9 @@ const stateDirectory = Flag.String("state-dir").pipe(
   Flag.withDefault("/var/lib/rds-csi")
 )
 
-const maxVolumes = Flag.Int("max-volumes").pipe(
+const maxVolumes = int("max-volumes", { minimum: 0 }).pipe(
   Flag.withDescription("Volumes that Kubernetes may place on this node; 0 for no limit"),
-  Flag.withDefault(0),
-  Flag.filter((n) => n >= 0, (n) => `Expected 0 or more, got ${n}`)
+  Flag.withDefault(0)
 )
 
 const deviceTimeout = timeSpan("device-timeout").pipe(

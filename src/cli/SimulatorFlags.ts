@@ -2,7 +2,7 @@ import { Config, Duration, Option } from "effect"
 import { type Command, Flag } from "effect/cli"
 import { parseVersion } from "../simulator/device/Version.ts"
 import { unsurePoints } from "../simulator/Unsure.ts"
-import { timeSpan } from "./Values.ts"
+import { int, timeSpan } from "./Values.ts"
 
 const repeated = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(
@@ -17,11 +17,9 @@ const host = Flag.String("host").pipe(
   Flag.withDefault("127.0.0.1")
 )
 
-const port = Flag.Int("port").pipe(
+const port = int("port", { minimum: 0, maximum: 65_535, env: "RDS_SIMULATOR_PORT" }).pipe(
   Flag.withDescription("TCP port of SSH; 0 takes a free one"),
-  Flag.withFallbackConfig(Config.Int("RDS_SIMULATOR_PORT")),
-  Flag.withDefault(2222),
-  Flag.filter((n) => n >= 0 && n <= 65_535, (n) => `Expected a port from 0 to 65535, got ${n}`)
+  Flag.withDefault(2222)
 )
 
 const identity = Flag.String("identity").pipe(

@@ -73,10 +73,10 @@ const makeFiles = Effect.fnUntraced(function*(directory: string) {
         (error) => error._tag === "PlatformError" && error.reason._tag === "NotFound",
         () => Effect.succeed(Option.none<StageRecord>())
       ),
-      Effect.catch((error) =>
-        Effect.as(
-          Effect.logWarning("stage record is unreadable; going by the kernel's state", error),
-          Option.none<StageRecord>()
+      Effect.catch(({ message: error }) =>
+        Effect.logWarning("stage record is unreadable; going by the kernel's state").pipe(
+          Effect.annotateLogs({ file, error }),
+          Effect.as(Option.none<StageRecord>())
         )
       )
     )

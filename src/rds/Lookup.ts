@@ -7,7 +7,7 @@ import { read, report } from "./Facts.ts"
 import type { RdsVolume } from "./Model.ts"
 import { join, ros, type RosScript, startingWith } from "./RouterOs.ts"
 import { look, type Run } from "./Run.ts"
-import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
+import { disksWhere, finderIn, withNqnOf } from "./Volumes.ts"
 
 class GetVolume
   extends Request.TaggedClass("GetVolume")<{ readonly id: VolumeId }, Option.Option<RdsVolume>, RdsError, never>
@@ -34,8 +34,9 @@ export const lookUpVolume = (run: Run) => {
   const answer = Effect.fnUntraced(function*(entries: ReadonlyArray<Request.Entry<GetVolume>>) {
     const ids = [...new Set(entries.map(({ request }) => request.id))]
     const rows = yield* rowsWhere(run, ids.length <= maxExact ? anyOf(ids) : anyOf(ids.filter(isLoose), anyVolume))
+    const find = finderIn(rows)
     for (const { completeUnsafe, request } of entries) {
-      completeUnsafe(Result.match(findVolume(rows, request.id), { onFailure: Exit.fail, onSuccess: Exit.succeed }))
+      completeUnsafe(Result.match(find(request.id), { onFailure: Exit.fail, onSuccess: Exit.succeed }))
     }
   })
   const resolver = RequestResolver.make<GetVolume>((entries) =>
@@ -52,7 +53,7 @@ export const lookUpVolume = (run: Run) => {
 export const listVolumes = Effect.fn("RdsClient.list")(function*(run: Run) {
   const rows = (yield* rowsWhere(run, anyVolume)).filter((row) => row.type === "file")
   const ids = new Set(rows.flatMap((row) => Option.toArray(volumeOf(row["nvme-tcp-server-nqn"] ?? ""))))
-  const volumes = yield* Effect.fromResult(Result.all([...ids].map((id) => findVolume(rows, id))))
+  const volumes = yield* Effect.fromResult(Result.all([...ids].map(finderIn(rows))))
   return volumes.flatMap(Option.toArray).sort(Order.mapInput(Order.String, ({ id }: RdsVolume) => id))
 })
 

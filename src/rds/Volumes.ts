@@ -23,13 +23,21 @@ export const withNqnOf = (id: VolumeId): RosScript => ros`nvme-tcp-server-nqn=${
  * The volume among the rows: the file item that has its NQN. Should several claim it, the one whose slot is the
  * volume's. Something else under that NQN is a conflict, never the volume.
  */
-export const findVolume = (
-  rows: ReadonlyArray<DiskRow>,
+export const findVolume = (rows: ReadonlyArray<DiskRow>, id: VolumeId) => finderIn(rows)(id)
+
+/** {@link findVolume} for many volumes among the same rows: each row is looked at once, not once for each volume. */
+export const finderIn = (rows: ReadonlyArray<DiskRow>) => {
+  const claims = Map.groupBy(rows, (row) => row["nvme-tcp-server-nqn"])
+  return (id: VolumeId) => volumeAmong(claims.get(Nqn.ofVolume(id)) ?? [], id)
+}
+
+const volumeAmong = (
+  claims: ReadonlyArray<DiskRow>,
   id: VolumeId
 ): Result.Result<Option.Option<RdsVolume>, ApplianceConflict | ApplianceUnsupported> => {
-  const claims = rows.filter((row) => row["nvme-tcp-server-nqn"] === Nqn.ofVolume(id))
   if (claims.length === 0) return Result.succeedNone
-  const named = claims.filter((row) => VolumeId.slots(id).includes(row.slot ?? ""))
+  const slots = VolumeId.slots(id)
+  const named = claims.filter((row) => slots.includes(row.slot ?? ""))
   const [row, ...others] = claims.length === 1 ? claims : named
   if (row === undefined || others.length > 0 || row.type !== "file") {
     return Result.fail(

@@ -105,7 +105,7 @@ export const runDriver = Effect.fnUntraced(function*(
 
 /** One appliance and one process that serves all three services, for tests that leave both as they found them. */
 export class TestCluster extends Context.Service<TestCluster, TestAppliance & RunningDriver>()("test/TestCluster") {
-  static readonly layer = (options: SimulatorOptions = {}) =>
+  static readonly layer = (options: SimulatorOptions = {}, flags: ReadonlyArray<string> = []) =>
     Layer.effect(
       TestCluster,
       Effect.gen(function*() {
@@ -114,7 +114,8 @@ export class TestCluster extends Context.Service<TestCluster, TestAppliance & Ru
           "all",
           ...appliance.controllerFlags,
           ...appliance.nodeFlags,
-          `--nodes=${nodes[1]}`
+          `--nodes=${nodes[1]}`,
+          ...flags
         ])
         return { ...appliance, ...driver }
       })

@@ -78,7 +78,7 @@ const ensureFormatted = Effect.fnUntraced(function*(
 const format = Effect.fnUntraced(function*(volume: WantedFilesystem, device: NvmeDevice) {
   const mounter = yield* Mounter
   yield* verifySame(volume, device)
-  yield* Effect.logInfo("formatting a blank volume", { volume: volume.id, fsType: volume.usage.fsType })
+  yield* Effect.annotateLogs(Effect.logInfo("formatting a blank volume"), { fsType: volume.usage.fsType })
   yield* mounter.format(device, volume.usage.fsType)
   const made = yield* mounter.probe(device)
   return made._tag === "Formatted" ? made.uuid : yield* wrongType(volume, device, "nothing")
@@ -118,7 +118,7 @@ export const clearedStaging = Effect.fnUntraced(function*(
       "delete the pods that use it, and it is mounted afresh"
     return yield* refuse(config, id, problem)
   }
-  yield* Effect.logWarning("unmounting a lost device", { volume: id, path: stagingPath })
+  yield* Effect.annotateLogs(Effect.logWarning("unmounting a lost device"), { stagingPath })
   yield* countedMount("unmount")(mounter.unmount(stagingPath))
   return { _tag: "Nothing" }
 })

@@ -112,8 +112,8 @@ const undo = (
     const users = Option.isSome(device) ? yield* usersOf(device.value, stagingPath) : []
     if (users.length === 0) yield* fabric.disconnect(nqn)
   }).pipe(
-    Effect.catch((error) =>
-      Effect.logWarning("a failed stage could not be undone", { volume: id, error: error.message })
+    Effect.catch(({ message: error }) =>
+      Effect.annotateLogs(Effect.logWarning("a failed stage could not be undone"), { error })
     ),
     Effect.uninterruptible
   )

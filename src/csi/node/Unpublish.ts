@@ -28,7 +28,9 @@ export const unpublishVolume = (config: NodeConfig) =>
 const unpublish = Effect.fnUntraced(function*(id: VolumeId, targetPath: string) {
   const mounter = yield* Mounter
   if (yield* isOthers(id, targetPath)) {
-    return yield* Effect.logWarning("the target shows another volume and is left alone", { volume: id, targetPath })
+    return yield* Effect.annotateLogs(Effect.logWarning("the target shows another volume and is left alone"), {
+      targetPath
+    })
   }
   yield* mounter.unmount(targetPath).pipe(
     countedMount("unmount"),

@@ -1,0 +1,45 @@
+import { Data, Effect, Queue } from "effect"
+import ssh2 from "ssh2"
+import type { SimulatorProcess } from "../test/support/SimulatorProcess.ts"
+
+/** What the driver opens when nobody says otherwise (`--ssh-connections`). */
+export const connections = 4
+
+/** The least that can be asked of the appliance. */
+const line = ":put 1"
+
+/** The appliance could not be reached without the driver. */
+export class BareExecFailed extends Data.TaggedError("BareExecFailed")<{ readonly message: string }> {}
+
+/**
+ * The floor for everything that asks the appliance: one SSH command without a driver, on as many connections as the driver
+ * has, one command at a time on each.
+ */
+export const openBareExec = Effect.fnUntraced(function*(appliance: SimulatorProcess) {
+  const idle = yield* Queue.unbounded<ssh2.Client>()
+  for (let n = 0; n < connections; n++) yield* Queue.offer(idle, yield* connect(appliance))
+  return { exec: Effect.acquireUseRelease(Queue.take(idle), exec, (client) => Queue.offer(idle, client)) }
+})
+
+const connect = ({ host, port, privateKey, user }: SimulatorProcess) =>
+  Effect.acquireRelease(
+    Effect.callback<ssh2.Client, BareExecFailed>((resume) => {
+      const client = new ssh2.Client()
+      client.once("ready", () => resume(Effect.succeed(client)))
+      client.on("error", ({ message }) => resume(Effect.fail(new BareExecFailed({ message }))))
+      client.connect({ host, port, username: user, privateKey })
+      client.setNoDelay(true)
+    }),
+    (client) => Effect.sync(() => client.end())
+  )
+
+const exec = (client: ssh2.Client) =>
+  Effect.callback<string, BareExecFailed>((resume) => {
+    client.exec(line, (error, channel) => {
+      if (error !== undefined) return resume(Effect.fail(new BareExecFailed({ message: error.message })))
+      let output = ""
+      channel.on("data", (bytes: Buffer) => output += bytes.toString())
+      channel.on("close", () => resume(Effect.succeed(output)))
+      channel.end()
+    })
+  })

@@ -1,0 +1,70 @@
+import { Array as Arr, Effect, FileSystem } from "effect"
+import { controllerCalls } from "../test/support/ControllerCalls.ts"
+import { pvc } from "../test/support/Requests.ts"
+import { type Cluster, startCluster } from "./Cluster.ts"
+import type { Load, Plan } from "./Plan.ts"
+import { type Row, runRound } from "./Round.ts"
+import { type StartUp, startUps } from "./StartUp.ts"
+import { controllerSteps, nodeSteps, stagingPath } from "./Steps.ts"
+
+/** Resident memory of a process after 1 000 RPCs, in bytes. */
+export interface Memory {
+  readonly name: "controller" | "node"
+  readonly bytes: number
+}
+
+/** Everything that a run has measured. */
+export interface Results {
+  readonly controller: ReadonlyArray<Row>
+  readonly node: ReadonlyArray<Row>
+  readonly startUps: ReadonlyArray<StartUp>
+  readonly memory: ReadonlyArray<Memory>
+}
+
+/** Under this load each process answers 1 000 RPCs: 10 for each volume on the controller, 5 twice on the node plugin. */
+const warmUp: Load = { inFlight: 16, calls: 100 }
+
+/** Runs the plan. `tell` hears what comes next. */
+export const measureAll = Effect.fnUntraced(function*(plan: Plan, tell: (what: string) => Effect.Effect<void>) {
+  const cluster = yield* startCluster
+  yield* tell(`starts each process ${plan.starts} times`)
+  const starts = yield* startUps(cluster.simulator, plan.starts)
+  yield* tell("1 000 RPCs each")
+  const memory = yield* memoryAfterWork(cluster)
+  yield* tell("the node plugin")
+  const node = yield* Effect.forEach(plan.nodeLoads, (load) => nodeRound(cluster, load))
+  const controller: Array<Row> = []
+  for (const { latencyMillis, loads } of plan.appliances) {
+    yield* tell(`the controller, ${latencyMillis} ms away from the appliance`)
+    yield* cluster.moveAway(latencyMillis)
+    for (const load of loads) controller.push(...yield* controllerRound(cluster, load, latencyMillis))
+  }
+  return { controller, node: node.flat(), startUps: starts, memory } satisfies Results
+}, Effect.scoped)
+
+const controllerRound = (cluster: Cluster, load: Load, latencyMillis: number) =>
+  runRound(controllerSteps(cluster), load, { latencyMillis, execs: cluster.execs })
+
+/** On volumes that are there for this round only. */
+const nodeRound = Effect.fnUntraced(function*(cluster: Cluster, load: Load) {
+  const files = yield* FileSystem.FileSystem
+  const { create, remove } = controllerCalls(cluster.controller)
+  const volumes = Arr.makeBy(load.calls, (n) => ({ id: pvc(n), staging: stagingPath(cluster, n) }))
+  yield* Effect.forEach(volumes, ({ staging }) => files.makeDirectory(staging, { recursive: true }))
+  const contexts = yield* Effect.forEach(
+    volumes,
+    ({ id }) => Effect.map(create(id), ({ volumeContext }) => volumeContext),
+    { concurrency: 4 }
+  )
+  const rows = yield* runRound(nodeSteps(cluster, contexts), load, { latencyMillis: 0, execs: cluster.execs })
+  yield* Effect.forEach(volumes, ({ id }) => remove(id), { concurrency: 4 })
+  return rows
+})
+
+const memoryAfterWork = Effect.fnUntraced(function*(cluster: Cluster) {
+  yield* controllerRound(cluster, warmUp, 0)
+  const controller: Memory = { name: "controller", bytes: yield* cluster.controllerBytes }
+  for (let round = 0; round < 2; round++) yield* nodeRound(cluster, warmUp)
+  const node: Memory = { name: "node", bytes: yield* cluster.nodeBytes }
+  return [controller, node]
+})
