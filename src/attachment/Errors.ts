@@ -9,4 +9,3 @@ export class AttachmentConflict extends Schema.TaggedError<AttachmentConflict>()
 export class AttachmentIncompatible extends Schema.TaggedError<AttachmentIncompatible>()("AttachmentIncompatible", {
   message: Schema.String
 }) {}
-

@@ -121,7 +121,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("rds-csi simulator",
     }).pipe(Effect.provide(TestConsole.layer)))
 
   it.effect.each<readonly [string, string]>([
-    ["--port=70000", "Expected a port"],
+    ["--port=70000", "Expected a whole number from 0 to 65535"],
     ["--ros-version=seven", "Expected a version such as 7.24.4"],
     ["--latency=fast", "Expected a time with a unit"],
     ["--unsure-busy-file=maybe", "refuse"],
