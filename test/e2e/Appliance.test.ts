@@ -1,6 +1,6 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, FileSystem, Layer, Schedule } from "effect"
+import { Effect, FileSystem, Layer } from "effect"
 import { FetchHttpClient, HttpClient } from "effect/http"
 import { Identity } from "../../src/csi/gen/csi_pb.ts"
 import { generateSshKeyPair } from "../../src/simulator/Keys.ts"
@@ -10,6 +10,7 @@ import { controllerCalls } from "../support/ControllerCalls.ts"
 import { opsUrl } from "../support/DriverLog.ts"
 import type { GrpcClient, RpcFailure } from "../support/GrpcClient.ts"
 import { holdings, holdingsOf } from "../support/Holdings.ts"
+import { insist } from "../support/Insist.ts"
 import { GiB, pvc } from "../support/Requests.ts"
 import { makeAccess, runDriver, type RunningDriver, TestCluster, withFlags } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
@@ -144,14 +145,6 @@ const usable: ReadonlyArray<Setting> = [
     files: ({ hostKeys }, { publicKey }) => ({ "--rds-host-key": `${publicKey}\n${hostKeys.authorizedKeys} new\n` })
   }
 ]
-
-/** Again until it works, as the sidecars do. */
-const insist = <A>(call: Effect.Effect<A, RpcFailure>) =>
-  Effect.retry(call, {
-    while: ({ code }) => code === "UNAVAILABLE" || code === "ABORTED",
-    schedule: Schedule.spaced("20 millis"),
-    times: 300
-  })
 
 const services = Layer.merge(NodeServices.layer, FetchHttpClient.layer)
 

@@ -1,9 +1,11 @@
 import { assert, layer } from "@effect/vitest"
-import { Array, Context, Effect, Fiber, FileSystem, Layer, Schedule, ScopedRef } from "effect"
+import { Array, Context, Effect, Fiber, FileSystem, Layer, ScopedRef } from "effect"
 import type { ChildProcessSpawner } from "effect/process"
+import type { ExecRecord } from "../../src/simulator/ExecLog.ts"
 import { type ControllerCalls, controllerCalls } from "../support/ControllerCalls.ts"
 import type { GrpcClient, RpcFailure } from "../support/GrpcClient.ts"
 import { holdings, holdingsOf } from "../support/Holdings.ts"
+import { insist } from "../support/Insist.ts"
 import { type CreateFields, GiB, pvc } from "../support/Requests.ts"
 import { base, runDriver, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
@@ -17,6 +19,8 @@ interface Operation {
   readonly commands: ReadonlyArray<number>
   readonly prepare: Call
   readonly call: Call
+  /** What the CO does when the call was disturbed: the same again, or the opposite. */
+  readonly afterwards: Call
 }
 
 /** A class whose volumes lie in a directory of their own, which CreateVolume has to make. */
@@ -29,17 +33,31 @@ const remove: Call = (controller, name) => controller.remove(name)
 const expand: Call = (controller, name) => controller.expand(name, 3n * GiB)
 
 // File, item, export.
-const createVolume: Operation = { title: "CreateVolume", commands: [3], prepare: nothing, call: create }
+const createVolume = { title: "CreateVolume", commands: [3], prepare: nothing, call: create, afterwards: create }
+
+// The directory is missed, why is asked; then directory, note of where the file is, file, item, export, end of the note.
+const createVolumeInDirectory = {
+  title: "CreateVolume in a new directory",
+  commands: [0, 0, 6],
+  prepare: nothing,
+  call: createInDirectory,
+  afterwards: createInDirectory
+}
 
 const operations: ReadonlyArray<Operation> = [
   createVolume,
-  // The directory is missed, why is asked, then directory, file, item, export.
-  { title: "CreateVolume in a new directory", commands: [0, 0, 4], prepare: nothing, call: createInDirectory },
+  createVolumeInDirectory,
   // What is there is asked, then export, item, file.
-  { title: "DeleteVolume", commands: [0, 3], prepare: create, call: remove },
-  // As before, between a note of where the file is and its end.
-  { title: "DeleteVolume in a directory", commands: [0, 5], prepare: createInDirectory, call: remove },
-  { title: "ControllerExpandVolume", commands: [1], prepare: create, call: expand }
+  { title: "DeleteVolume", commands: [0, 3], prepare: create, call: remove, afterwards: remove },
+  // The same, between a note of where the file is and its end.
+  {
+    title: "DeleteVolume in a directory",
+    commands: [0, 5],
+    prepare: createInDirectory,
+    call: remove,
+    afterwards: remove
+  },
+  { title: "ControllerExpandVolume", commands: [1], prepare: create, call: expand, afterwards: expand }
 ]
 
 /** Fault rules that hold an operation: before each command, after each change, after each command; and one that runs on. */
@@ -54,22 +72,22 @@ const momentsOf = ({ commands }: Operation): ReadonlyArray<string> =>
 /** As many as a controller has connections, each of which does one command at a time. */
 const atOnce = 4
 
-/** Again until it is done, as the sidecars do: the interrupted call may not have let go yet. */
-const insist = <A>(call: Effect.Effect<A, RpcFailure>) =>
-  Effect.retry(call, {
-    while: ({ code }) => ["ABORTED", "UNAVAILABLE", "DEADLINE_EXCEEDED"].includes(code),
-    schedule: Schedule.spaced("20 millis"),
-    times: 100
-  })
-
 /** A volume and the fault rule that holds the operation on it. */
 type Moment = readonly [name: string, rule: string]
 
+const faultOf = ([name, rule]: Moment) => `${rule} match=${name}`
+
+/** Whether the command has come as far as the fault lets it; one that is only late is not stopped. */
+const isHeld = (execs: ReadonlyArray<ExecRecord>) => (moment: Moment) =>
+  execs.some(({ faults, outcome }) =>
+    faults.includes(faultOf(moment)) && (outcome === "hung" || moment[1].startsWith("delay"))
+  )
+
 type Disturb<E, R> = (calls: ReadonlyArray<Fiber.Fiber<unknown, RpcFailure>>) => Effect.Effect<unknown, E, R>
 
-/** Holds the operation on each of these volumes at its moment, and disturbs it there; afterwards repeats it until it is done. */
+/** Holds the operation on each of these volumes at its moment, disturbs it there, and goes on as the CO does. */
 const disturbAt = Effect.fnUntraced(function*<E, R>(
-  { call }: Operation,
+  { afterwards, call }: Operation,
   moments: ReadonlyArray<Moment>,
   disturb: Disturb<E, R>,
   client: Effect.Effect<GrpcClient>
@@ -78,24 +96,13 @@ const disturbAt = Effect.fnUntraced(function*<E, R>(
   const before = controllerCalls(yield* client)
   const calls = yield* Effect.forEach(
     moments,
-    ([name, rule]) =>
-      Effect.andThen(simulator.faults.add(`${rule} match=${name}`), Effect.forkChild(call(before, name)))
+    (moment) => Effect.andThen(simulator.faults.add(faultOf(moment)), Effect.forkChild(call(before, moment[0])))
   )
-  yield* until(
-    Effect.map(
-      simulator.execs,
-      (execs) =>
-        moments.every(([name, rule]) =>
-          execs.some(({ faults, outcome }) =>
-            faults.includes(`${rule} match=${name}`) && (outcome === "hung" || rule.startsWith("delay"))
-          )
-        )
-    )
-  )
+  yield* until(Effect.map(simulator.execs, (execs) => moments.every(isHeld(execs))))
   yield* disturb(calls)
   yield* Effect.forEach(calls, Fiber.await, { discard: true })
   const after = controllerCalls(yield* client)
-  yield* Effect.forEach(moments, ([name]) => insist(call(after, name)), { concurrency: "unbounded" })
+  yield* Effect.forEach(moments, ([name]) => insist(afterwards(after, name)), { concurrency: "unbounded" })
 })
 
 /**
@@ -118,6 +125,7 @@ const survives = Effect.fnUntraced(function*<E, R>({ client, disturb, first, ope
 
   yield* Effect.forEach(names, (name) => operation.prepare(controller, name), { concurrency: atOnce })
   yield* operation.call(controller, undisturbed)
+  yield* operation.afterwards(controller, undisturbed)
   const expected = yield* holdingsOf(simulator, undisturbed)
   for (const some of Array.chunksOf(moments, atOnce)) yield* disturbAt(operation, some, disturb, client)
   yield* until(Effect.map(simulator.execs, (execs) => execs.every(({ outcome }) => outcome !== "running")))
@@ -180,6 +188,21 @@ layer(cluster, { excludeTestServices: true })("the retry ends as an undisturbed 
           disturb: Fiber.interruptAll,
           client: Effect.succeed(client),
           first: 100 * i + 50
+        })
+      }))
+  }
+
+  for (const [i, operation] of [createVolume, createVolumeInDirectory].entries()) {
+    it.effect(`DeleteVolume follows a ${operation.title} that was cancelled at any moment and given up`, () =>
+      Effect.gen(function*() {
+        const { client } = yield* TestCluster
+        yield* survives({
+          operation: { ...operation, afterwards: remove },
+          // A command that the appliance begins after the deletion is beyond anybody's knowledge.
+          rules: momentsOf(operation).filter((rule) => !rule.startsWith("delay")),
+          disturb: Fiber.interruptAll,
+          client: Effect.succeed(client),
+          first: 2000 + 100 * i
         })
       }))
   }

@@ -207,6 +207,15 @@ layer(TestCluster.layer(), { excludeTestServices: true })("volumes", (it) => {
         const asked = { capacityRange: { requiredBytes: 1500n * GiB } }
         yield* Effect.forEach([1, 2], (n) => simulator.run(addedByGoDriver(pvc(n), "1T")))
         assert.strictEqual((yield* controller.get(pvc(1))).volume?.capacityBytes, TiB)
+        const misplaced = yield* Effect.flip(
+          controller.create(pvc(1), { ...asked, parameters: { volumePath: `${base}/fast` } })
+        )
+        assert.strictEqual(misplaced.code, "ALREADY_EXISTS")
+        assert.strictEqual(
+          (yield* controller.get(pvc(1))).volume?.capacityBytes,
+          TiB,
+          "a volume that is not meant is not grown"
+        )
         assert.strictEqual((yield* controller.create(pvc(1), asked)).capacityBytes, 1500n * GiB)
         assert.strictEqual((yield* controller.expand(pvc(2), 1500n * GiB)).capacityBytes, 1500n * GiB)
         const sizes = (yield* simulator.device.disks).map(({ fileSize }) => fileSize)

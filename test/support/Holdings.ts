@@ -8,7 +8,10 @@ export const holdings = Effect.fnUntraced(function*({ device }: Simulator) {
   return { disks: yield* device.disks, files: files.map(({ lastModified: _, ...file }) => file) }
 })
 
-/** What of it belongs to one volume, without what differs between two volumes that were made in the same way. */
+/**
+ * What of it belongs to one volume, which its directory does not, without what differs between two volumes that were made in
+ * the same way.
+ */
 export const holdingsOf = Effect.fnUntraced(function*(simulator: Simulator, id: string) {
   const slot = VolumeId.slot(VolumeId.fromName(id))
   const anonymous = (text: string) => text.replaceAll(id, "ID").replaceAll(slot, "SLOT")
@@ -22,7 +25,7 @@ export const holdingsOf = Effect.fnUntraced(function*(simulator: Simulator, id: 
         filePath: anonymous(disk.filePath),
         nqn: anonymous(disk.nqn)
       })),
-    files: files.filter((file) => file.path.includes(id)).map(({ id: _, ...file }) => ({
+    files: files.filter((file) => file.path.includes(id) && !file.directory).map(({ id: _, ...file }) => ({
       ...file,
       path: anonymous(file.path)
     }))

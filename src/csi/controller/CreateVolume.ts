@@ -42,11 +42,12 @@ export const createVolume = (config: ControllerConfig) =>
 
 const createOnce = Effect.fnUntraced(function*(spec: CreateSpec, range: CapacityRange | undefined) {
   const rds = yield* RdsClient
-  const volume = yield* rds.create(spec)
-  if (roundedByGoDriver(volume, spec)) {
-    return Option.getOrElse(yield* rds.grow(spec.id, spec.sizeBytes), () => volume)
-  }
-  const difference = differences(volume, spec, range)
+  const found = yield* rds.create(spec)
+  const misplaced = placeDifference(found, spec)
+  const volume = misplaced === undefined && roundedByGoDriver(found, spec)
+    ? Option.getOrElse(yield* rds.grow(spec.id, spec.sizeBytes), () => found)
+    : found
+  const difference = misplaced ?? sizeDifference(volume, spec, range)
   if (difference !== undefined) {
     return yield* new VolumeIncompatible({
       message: `volume ${spec.id} exists already, with ${difference}; delete it, or ask for what it is`
@@ -55,15 +56,16 @@ const createOnce = Effect.fnUntraced(function*(spec: CreateSpec, range: Capacity
   return volume
 })
 
-const differences = (volume: RdsVolume, spec: CreateSpec, range: CapacityRange | undefined) => {
-  if (!satisfies(range, volume.sizeBytes)) {
-    return `${volume.sizeBytes} bytes where ${spec.sizeBytes} bytes are asked for`
-  }
+const placeDifference = (volume: RdsVolume, spec: CreateSpec) => {
   const path = imagePath(spec.directory, spec.id)
   if (volume.path !== path) return `its image at ${volume.path} where volumePath asks for ${path}`
-  if (volume.port !== spec.port) return `port ${volume.port} where nvmePort asks for ${spec.port}`
-  return undefined
+  return volume.port === spec.port ? undefined : `port ${volume.port} where nvmePort asks for ${spec.port}`
 }
+
+const sizeDifference = (volume: RdsVolume, spec: CreateSpec, range: CapacityRange | undefined) =>
+  satisfies(range, volume.sizeBytes)
+    ? undefined
+    : `${volume.sizeBytes} bytes where ${spec.sizeBytes} bytes are asked for`
 
 // The Go driver sent sizes cut to a whole unit (1500 GiB became 1 TiB) and then refused its own volume for ever.
 const roundedByGoDriver = (volume: RdsVolume, spec: CreateSpec) => {
