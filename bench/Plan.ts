@@ -12,8 +12,8 @@ export interface Plan {
   readonly nodeLoads: ReadonlyArray<Load>
   /** Starts of controller and of node plugin that are timed. */
   readonly starts: number
-  /** Whether figures that depend on how fast and how busy the machine is decide the outcome. */
-  readonly judgesTime: boolean
+  /** Whether figures that depend on how fast, how busy and how large the machine is decide the outcome. */
+  readonly judgesMachine: boolean
 }
 
 const loads = (alone: number, some: number, many: number): ReadonlyArray<Load> => [
@@ -31,7 +31,7 @@ export const full: Plan = {
     { latencyMillis: 50, loads: loads(20, 48, 100) },
     { latencyMillis: 200, loads: loads(5, 32, 100) }
   ],
-  judgesTime: true
+  judgesMachine: true
 }
 
 /** A look whether everything still runs and costs the round trips it should, in a few seconds. */
@@ -39,5 +39,5 @@ export const smoke: Plan = {
   starts: 1,
   nodeLoads: loads(3, 16, 16),
   appliances: [{ latencyMillis: 5, loads: loads(3, 16, 100) }],
-  judgesTime: false
+  judgesMachine: false
 }

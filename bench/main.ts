@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { full, smoke } from "./Plan.ts"
 import * as Report from "./Report.ts"
 import { measureAll } from "./Results.ts"
-import { dependsOnTime, isMet, targetsOf } from "./Targets.ts"
+import { dependsOnMachine, isMet, targetsOf } from "./Targets.ts"
 
 /** A target was missed; the report has told which. */
 class TargetMissed extends Data.TaggedError("TargetMissed") {
@@ -17,7 +17,7 @@ const resultsFile = fileURLToPath(new URL("../bench-results.json", import.meta.u
 
 const bench = Command.make(
   "bench",
-  { smoke: Flag.Boolean("smoke").pipe(Flag.withDescription("A few seconds; times are shown, not judged")) },
+  { smoke: Flag.Boolean("smoke").pipe(Flag.withDescription("A few seconds; times and memory are shown, not judged")) },
   Effect.fnUntraced(function*(flags) {
     const files = yield* FileSystem.FileSystem
     const plan = flags.smoke ? smoke : full
@@ -26,7 +26,7 @@ const bench = Command.make(
     const machine = { cores: availableParallelism(), node: process.version, arch: process.arch }
     yield* files.writeFileString(resultsFile, `${JSON.stringify({ machine, ...results, targets }, null, 2)}\n`)
     yield* Console.log(`${Report.tables(results)}\n\n${Report.verdicts(targets)}`)
-    const missed = targets.some((target) => !isMet(target) && (plan.judgesTime || !dependsOnTime(target)))
+    const missed = targets.some((target) => !isMet(target) && (plan.judgesMachine || !dependsOnMachine(target)))
     if (missed) return yield* new TargetMissed()
   })
 ).pipe(
