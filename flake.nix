@@ -12,8 +12,8 @@
       # What nix/install-build-dependencies.sh leaves in node_modules. `npm run check -- flake` prints the new hashes
       # after package-lock.json has changed.
       dependencyHashes = {
-        x86_64-linux = "sha256-JXlt5h7Pnfr33J3QuxRHKJ/inn5FK62Pxxll9dpqBbA=";
-        aarch64-linux = "sha256-aCQYxRI5sCI9opD4D30jPHVSdBHHk9VFCNrW29tFAgs=";
+        x86_64-linux = "sha256-VqFLh+bpSrwK3dbGHX+Zdlq32CRKD/QeWTWGFb5mNVY=";
+        aarch64-linux = "sha256-mnH9YWP5ztSXS3qZ1+wq9WRKVLbyhUVNimYltjl3gPk=";
       };
 
       eachSystem = make: lib.mapAttrs (system: _: make nixpkgs.legacyPackages.${system}) dependencyHashes;

@@ -1,4 +1,4 @@
-import { Data, Effect, Queue } from "effect"
+import { Data, Effect, Semaphore } from "effect"
 import ssh2 from "ssh2"
 import type { SimulatorProcess } from "../test/support/SimulatorProcess.ts"
 
@@ -16,9 +16,15 @@ export class BareExecFailed extends Data.TaggedError("BareExecFailed")<{ readonl
  * has, one command at a time on each.
  */
 export const openBareExec = Effect.fnUntraced(function*(appliance: SimulatorProcess) {
-  const idle = yield* Queue.unbounded<ssh2.Client>()
-  for (let n = 0; n < connections; n++) yield* Queue.offer(idle, yield* connect(appliance))
-  return { exec: Effect.acquireUseRelease(Queue.take(idle), exec, (client) => Queue.offer(idle, client)) }
+  const idle = yield* Effect.replicateEffect(connect(appliance), connections)
+  // Serves in order of arrival, as the driver does.
+  const permits = yield* Semaphore.make(connections)
+  const lease = Effect.acquireUseRelease(
+    Effect.suspend(() => Effect.fromNullishOr(idle.pop())),
+    exec,
+    (client) => Effect.sync(() => idle.push(client))
+  )
+  return { exec: permits.withPermit(lease) }
 })
 
 const connect = ({ host, port, privateKey, user }: SimulatorProcess) =>

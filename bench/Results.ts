@@ -21,16 +21,20 @@ export interface Results {
   readonly memory: ReadonlyArray<Memory>
 }
 
-/** Under this load each process answers 1 000 RPCs: 10 for each volume on the controller, 5 twice on the node plugin. */
-const warmUp: Load = { inFlight: 16, calls: 100 }
+/** 100 volumes, with 10 RPCs each, that a controller is busy with at a time. */
+const controllerWork: Load = { inFlight: 16, calls: 100 }
+
+/** As many volumes as a busy node has, with 5 RPCs each. */
+const nodeWork: Load = { inFlight: 4, calls: 25 }
+const nodeRounds = 8
 
 /** Runs the plan. `tell` hears what comes next. */
 export const measureAll = Effect.fnUntraced(function*(plan: Plan, tell: (what: string) => Effect.Effect<void>) {
   const cluster = yield* startCluster
   yield* tell(`starts each process ${plan.starts} times`)
   const starts = yield* startUps(cluster.simulator, plan.starts)
-  yield* tell("1 000 RPCs each")
-  const memory = yield* memoryAfterWork(cluster)
+  if (plan.weighs) yield* tell("1 000 RPCs each")
+  const memory = plan.weighs ? yield* memoryAfterWork(cluster) : []
   yield* tell("the node plugin")
   const node = yield* Effect.forEach(plan.nodeLoads, (load) => nodeRound(cluster, load))
   const controller: Array<Row> = []
@@ -62,9 +66,9 @@ const nodeRound = Effect.fnUntraced(function*(cluster: Cluster, load: Load) {
 })
 
 const memoryAfterWork = Effect.fnUntraced(function*(cluster: Cluster) {
-  yield* controllerRound(cluster, warmUp, 0)
+  yield* controllerRound(cluster, controllerWork, 0)
   const controller: Memory = { name: "controller", bytes: yield* cluster.controllerBytes }
-  for (let round = 0; round < 2; round++) yield* nodeRound(cluster, warmUp)
+  for (let round = 0; round < nodeRounds; round++) yield* nodeRound(cluster, nodeWork)
   const node: Memory = { name: "node", bytes: yield* cluster.nodeBytes }
   return [controller, node]
 })

@@ -17,7 +17,12 @@ const resultsFile = fileURLToPath(new URL("../bench-results.json", import.meta.u
 
 const bench = Command.make(
   "bench",
-  { smoke: Flag.Boolean("smoke").pipe(Flag.withDescription("A few seconds; times and memory are shown, not judged")) },
+  {
+    smoke: Flag.Boolean("smoke").pipe(
+      Flag.withDescription("A few seconds; judges only the number of SSH commands"),
+      Flag.withDefault(false)
+    )
+  },
   Effect.fnUntraced(function*(flags) {
     const files = yield* FileSystem.FileSystem
     const plan = flags.smoke ? smoke : full

@@ -39,7 +39,21 @@ const table: Readonly<Record<string, Layer>> = {
   rds: { ...service, packages: [...service.packages, "ssh2"] },
   nvme: service,
   mount: service,
-  kubernetes: { layers: [], packages: ["effect", "node:*"] },
+  kubernetes: {
+    // Its ports, which kubernetes implements; never the other way round.
+    layers: [
+      "attachment/AttachmentEvents.ts",
+      "attachment/AttachmentState.ts",
+      "attachment/AttachmentStore.ts",
+      "attachment/Errors.ts",
+      "attachment/Facts.ts",
+      "attachment/Leadership.ts",
+      "attachment/NodeRegistry.ts",
+      "volume",
+      "observability/Metrics.ts"
+    ],
+    packages: ["effect", "@kubernetes/client-node", "node:*"]
+  },
   observability: { layers: [], packages: ["effect", "@effect/platform-node", "node:*"] },
   // Pure: of Node.js only what computes (hashes, the grammar of an address).
   volume: { layers: [], packages: ["effect", "node:crypto", "node:net"] },

@@ -1,3 +1,6 @@
+// Before anything else is loaded.
+import "./cli/SmallProcess.ts"
+
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect } from "effect"
 import { teardown } from "./cli/Exit.ts"

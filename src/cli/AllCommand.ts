@@ -17,17 +17,17 @@ export const allCommand = Command.make(
   ({ appliance, common, node, nodes }) =>
     Effect.gen(function*() {
       const rpcs: ReadonlyArray<Rpc<ControllerServices | NodeServices>> = [
-        ...yield* controllerRpcs(appliance),
+        ...controllerRpcs(appliance),
         ...nodeRpcs(node)
       ]
       const components = { appliance: yield* applianceComponent }
       return yield* serveDriver(common, { controller: true, rpcs, components })
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(controllerServices(appliance, [node.nodeId, ...nodes]), nodeServices(node), VolumeLock.layer)
-          .pipe(
-            Layer.provideMerge(observability(common))
-          )
+        Layer.merge(controllerServices(appliance, [node.nodeId, ...nodes]), nodeServices(node)).pipe(
+          Layer.provideMerge(VolumeLock.layer),
+          Layer.provideMerge(observability(common))
+        )
       )
     )
 ).pipe(

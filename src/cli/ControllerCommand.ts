@@ -1,7 +1,11 @@
-import { Config, Effect, Layer, Option } from "effect"
+import { Config, Duration, Effect, Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { Attachments } from "../attachment/Attachments.ts"
+import { AttachmentEvents } from "../attachment/AttachmentEvents.ts"
+import { Fencing } from "../attachment/Fencing.ts"
+import { Leadership } from "../attachment/Leadership.ts"
+import { memoryAttachmentStore } from "../attachment/MemoryAttachmentStore.ts"
 import { NodeRegistry } from "../attachment/NodeRegistry.ts"
+import { Reconciler } from "../attachment/Reconciler.ts"
 import { makeController } from "../csi/Controller.ts"
 import { Controller } from "../csi/gen/csi_pb.ts"
 import { rpcs } from "../csi/GrpcService.ts"
@@ -23,17 +27,18 @@ export const knownNodes = Flag.String("nodes").pipe(
   Flag.map((text) => text.split(",").map((name) => name.trim()).filter((name) => name !== ""))
 )
 
-/** The RPCs of the controller, and everything below them. */
-export const controllerRpcs = Effect.fnUntraced(function*(flags: ApplianceFlags) {
-  yield* Effect.logWarning(
-    "attachments are kept in memory: after a restart of this process only Kubernetes keeps a second node away"
-  )
-  return rpcs(Controller, makeController(controllerConfig(flags)))
-})
+/** The RPCs of the controller. */
+export const controllerRpcs = (flags: ApplianceFlags) => rpcs(Controller, makeController(controllerConfig(flags)))
 
 /** Attachments to these nodes, and the appliance that the flags name. */
 export const controllerServices = (flags: ApplianceFlags, nodes: ReadonlyArray<string>) =>
-  Layer.mergeAll(Attachments.layerMemory, NodeRegistry.layerStatic(nodes), rdsClient(flags))
+  // The appliance first: a configuration that cannot work ends the process before anything starts.
+  Layer.merge(fencing, NodeRegistry.layerStatic(nodes)).pipe(Layer.provideMerge(rdsClient(flags)))
+
+const fencing = Fencing.layer.pipe(
+  Layer.provide(Reconciler.layer({ gracePeriod: Duration.seconds(30), interval: Duration.minutes(5) })),
+  Layer.provide([memoryAttachmentStore, AttachmentEvents.layerNone, Leadership.layerAlways])
+)
 
 const rdsClient = (flags: ApplianceFlags) =>
   Layer.unwrap(Effect.gen(function*() {
@@ -61,12 +66,13 @@ export const controllerCommand = Command.make(
   { common: commonFlags, appliance: applianceFlags, nodes: knownNodes, nodeId: Flag.optional(nodeId) },
   ({ appliance, common, nodeId, nodes }) =>
     Effect.gen(function*() {
-      const rpcs = yield* controllerRpcs(appliance)
+      const rpcs = controllerRpcs(appliance)
       const components = { appliance: yield* applianceComponent }
       return yield* serveDriver(common, { controller: true, rpcs, components })
     }).pipe(
       Effect.provide(
-        Layer.merge(controllerServices(appliance, [...nodes, ...Option.toArray(nodeId)]), VolumeLock.layer).pipe(
+        controllerServices(appliance, [...nodes, ...Option.toArray(nodeId)]).pipe(
+          Layer.provideMerge(VolumeLock.layer),
           Layer.provideMerge(observability(common))
         )
       )

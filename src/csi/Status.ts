@@ -1,5 +1,12 @@
 import type { status } from "@grpc/grpc-js"
-import type { AttachmentConflict, AttachmentIncompatible } from "../attachment/Errors.ts"
+import type {
+  AttachmentConflict,
+  AttachmentIncompatible,
+  AttachmentUnknown,
+  AttachmentUnrecordable,
+  StoreUnavailable
+} from "../attachment/Errors.ts"
+import type { NodeRegistryUnavailable } from "../attachment/NodeRegistry.ts"
 import type { MountError } from "../mount/Errors.ts"
 import type { NvmeError } from "../nvme/Errors.ts"
 import type { RdsError } from "../rds/Errors.ts"
@@ -33,6 +40,10 @@ export type DriverError =
   | Unimplemented
   | AttachmentConflict
   | AttachmentIncompatible
+  | AttachmentUnknown
+  | AttachmentUnrecordable
+  | StoreUnavailable
+  | NodeRegistryUnavailable
   | RdsError
   | NvmeError
   | MountError
@@ -51,6 +62,10 @@ const codes: { readonly [Tag in DriverError["_tag"]]: StatusCode } = {
   Unimplemented: "UNIMPLEMENTED",
   AttachmentConflict: "FAILED_PRECONDITION",
   AttachmentIncompatible: "ALREADY_EXISTS",
+  AttachmentUnknown: "UNAVAILABLE",
+  AttachmentUnrecordable: "FAILED_PRECONDITION",
+  StoreUnavailable: "UNAVAILABLE",
+  NodeRegistryUnavailable: "UNAVAILABLE",
   ApplianceUnavailable: "UNAVAILABLE",
   PoolNotReady: "UNAVAILABLE",
   PoolFull: "RESOURCE_EXHAUSTED",

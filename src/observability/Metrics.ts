@@ -47,15 +47,59 @@ export const mountOperationsTotal = counter("rds_csi_mount_operations_total", "M
 export const attachmentAttachTotal = counter("rds_csi_attachment_attach_total", "ControllerPublishVolume calls.")
 /** Label: `status`. */
 export const attachmentDetachTotal = counter("rds_csi_attachment_detach_total", "ControllerUnpublishVolume calls.")
+/** Label: `reason` (`held`, `full`, `timed_out`, `too_many`). */
 export const attachmentConflictsTotal = counter(
   "rds_csi_attachment_conflicts_total",
-  "Attachments refused because another node holds the volume."
+  "Attachments refused because other nodes hold the volume."
 )
-/** Label: `operation` (`attach`, `detach`). */
+/** Label: `operation` (`attach`, `attach_secondary`, `detach`, `detach_partial`, `reconcile`). */
 export const attachmentOperationDurationSeconds = histogram(
   "rds_csi_attachment_operation_duration_seconds",
   "Duration of successful attachment operations.",
   [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
+)
+/** Label: `action` (`clear_stale`, `adopt`, `rebuild_record`, `node_watcher_trigger`, `failed`). */
+export const attachmentReconcileTotal = counter(
+  "rds_csi_attachment_reconcile_total",
+  "What comparing the grants with the cluster's attachments led to."
+)
+export const attachmentGracePeriodUsedTotal = counter(
+  "rds_csi_attachment_grace_period_used_total",
+  "Grants without an attachment that were given the grace period."
+)
+export const attachmentStaleClearedTotal = counter(
+  "rds_csi_attachment_stale_cleared_total",
+  "Grants cleared because their node was no longer attached."
+)
+export const attachmentStoreConflictsTotal = counter(
+  "rds_csi_attachment_store_conflicts_total",
+  "Writes of an attachment record that lost to another writer."
+)
+export const attachmentRebuildDurationSeconds = gauge(
+  "rds_csi_attachment_rebuild_duration_seconds",
+  "Time from the start of the controller until it knew who holds which volume."
+)
+/** Label: `state` (`attached`, `migrating`, `timed_out`, `too_many`, `unreadable`). Only the leading replica shows them. */
+export const attachmentVolumes = gauge("rds_csi_attachment_volumes", "Volumes that nodes hold, by state.")
+/** Label: `state`, as for the volumes. Only the leading replica shows them. */
+export const attachmentHolders = gauge("rds_csi_attachment_holders", "Nodes that hold a volume, by the volume's state.")
+
+/** Label: `result` (`success`, `failed`, `timeout`). */
+export const migrationMigrationsTotal = counter("rds_csi_migration_migrations_total", "Migrations that ended.")
+export const migrationDurationSeconds = histogram(
+  "rds_csi_migration_duration_seconds",
+  "Time from the attachment of the target to the end of the migration.",
+  [15, 30, 60, 90, 120, 180, 300, 600]
+)
+/** Only the leading replica shows it. */
+export const migrationActiveMigrations = gauge(
+  "rds_csi_migration_active_migrations",
+  "Volumes that two nodes hold, timed out or not."
+)
+/** Only the leading replica shows it. */
+export const migrationRemainingSeconds = gauge(
+  "rds_csi_migration_remaining_seconds",
+  "Time until the first deadline of a running migration; 0 when none runs."
 )
 
 /** Label: `address` of the appliance. */
@@ -81,6 +125,32 @@ export const rdsSshExecDurationSeconds = histogram(
 export const rdsPoolSizeBytes = gauge("rds_csi_rds_pool_size_bytes", "Size of the pool.")
 /** Label: `pool` (mount point). As of the last look at the pool. */
 export const rdsPoolFreeBytes = gauge("rds_csi_rds_pool_free_bytes", "Free space of the pool, without the reserve.")
+
+/** Labels: `verb`, `kind`, `code` (HTTP status; `none` without an answer). */
+export const kubeRequestsTotal = counter("rds_csi_kube_requests_total", "Requests to the Kubernetes API server.")
+/** Label: `verb`. Of a watch: until its first byte. */
+export const kubeRequestDurationSeconds = histogram(
+  "rds_csi_kube_request_duration_seconds",
+  "Time until the Kubernetes API server answered, or did not.",
+  [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+)
+/** Label: `kind`. Its age is `time()` less its value: an instant stays true when nothing updates it. */
+export const kubeWatchLastContact = gauge(
+  "rds_csi_kube_watch_last_contact_timestamp_seconds",
+  "When the driver last heard of this kind of object from the API server, since the Unix epoch."
+)
+/** Label: `kind`. */
+export const kubeWatchObjects = gauge("rds_csi_kube_watch_objects", "Objects of this kind that the driver keeps.")
+/** Label: `kind`. */
+export const kubeRelistsTotal = counter("rds_csi_kube_relists_total", "Times that a kind of object was listed whole.")
+/** Label: `reason` of the event. */
+export const eventsPostedTotal = counter("rds_csi_events_posted_total", "Kubernetes Events posted.")
+/** Label: `cause` (`queue_full`, `refused`, `unavailable`). */
+export const eventsDroppedTotal = counter("rds_csi_events_dropped_total", "Kubernetes Events that were given up.")
+export const leader = gauge(
+  "rds_csi_leader",
+  "1 while this replica does the work in the background, 0 while another does."
+)
 
 export const processResidentMemoryBytes = gauge("process_resident_memory_bytes", "Resident memory size.")
 export const processStartTimeSeconds = gauge("process_start_time_seconds", "Start time since the Unix epoch.")

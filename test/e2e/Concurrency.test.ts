@@ -12,14 +12,11 @@ type Call = (controller: ControllerCalls, name: string) => Effect.Effect<unknown
 const create: Call = (controller, name) => controller.create(name)
 const remove: Call = (controller, name) => controller.remove(name)
 const expand: Call = (controller, name) => controller.expand(name, 2n * GiB)
-const publish: Call = (controller, name) => controller.publish(name, "node-a")
-const unpublish: Call = (controller, name) => controller.unpublish(name, "node-a")
 
 const pairs: ReadonlyArray<{ readonly first: Call; readonly second: Call }> = [
   { first: create, second: create },
-  { first: remove, second: publish },
-  { first: expand, second: remove },
-  { first: publish, second: unpublish }
+  { first: remove, second: expand },
+  { first: expand, second: remove }
 ]
 
 /** Long enough for the second call to arrive while the appliance works for the first. */
@@ -51,6 +48,28 @@ layer(TestCluster.layer(), { excludeTestServices: true })("calls at the same tim
         { concurrency: "unbounded" }
       )
       assert.deepStrictEqual(yield* holdings(simulator), before)
+    }))
+
+  it.effect("an unpublish does not overtake the publish before it, and a publish not the delete", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* TestCluster
+      const controller = controllerCalls(client)
+      const name = pvc(1)
+      const slowly = Effect.fnUntraced(function*(first: Effect.Effect<unknown, RpcFailure>) {
+        yield* simulator.resetExecs
+        yield* simulator.faults.add(`${slow} match=${name}`)
+        const running = yield* Effect.forkChild(first)
+        yield* until(Effect.map(simulator.execs, (execs) => execs.some(({ faults }) => faults.length > 0)))
+        return running
+      })
+      yield* controller.create(name)
+      const publishing = yield* slowly(controller.publish(name, "node-a"))
+      yield* controller.unpublish(name, "node-a")
+      yield* Fiber.join(publishing)
+      assert.deepStrictEqual((yield* controller.get(name)).status?.publishedNodeIds, [])
+      const removing = yield* slowly(controller.remove(name))
+      assert.strictEqual((yield* Effect.flip(controller.publish(name, "node-a"))).code, "NOT_FOUND")
+      yield* Fiber.join(removing)
     }))
 
   it.effect("100 CreateVolume of different volumes, then 100 DeleteVolume", () =>

@@ -115,7 +115,7 @@ const capabilities = Arbitrary.array(capability, { maxLength: 3 })
 /** Volumes that exist, that never did, and what is no id. */
 const volumeId = oneOf(among(...existing), among(pvc(6), "loose-id"), text)
 const maxEntries = among(0, 1, 2, -1, 2 ** 31 - 1, -(2 ** 31))
-const nodeId = mostly<string>(nodes[0], oneOf(among<string>(nodes[1], "node-c"), text))
+const nodeId = mostly<string>(nodes[0], oneOf(among<string>(nodes[1], "node-x"), text))
 
 /** The code of the answer, whose message is one line that fits an event and tells no address. */
 const codeOf = (call: Effect.Effect<unknown, RpcFailure>) =>

@@ -10,8 +10,8 @@ import { connect, type GrpcClient } from "./GrpcClient.ts"
 /** Directory of the volumes on the simulated appliance. */
 export const base = "/storage-pool/metal-csi"
 
-/** Two nodes of the cluster: the one whose node plugin runs, and another. */
-export const nodes = ["node-a", "node-b"] as const
+/** The nodes of the cluster: the one whose node plugin runs, and others. */
+export const nodes = ["node-a", "node-b", "node-c"] as const
 
 /** A simulated appliance in this process, and what a driver process needs to reach it. */
 export interface TestAppliance {
@@ -114,7 +114,7 @@ export class TestCluster extends Context.Service<TestCluster, TestAppliance & Ru
           "all",
           ...appliance.controllerFlags,
           ...appliance.nodeFlags,
-          `--nodes=${nodes[1]}`,
+          `--nodes=${nodes.slice(1).join(",")}`,
           ...flags
         ])
         return { ...appliance, ...driver }

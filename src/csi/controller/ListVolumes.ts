@@ -1,5 +1,5 @@
 import { Effect, Option } from "effect"
-import { Attachments } from "../../attachment/Attachments.ts"
+import { Fencing } from "../../attachment/Fencing.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
 import { InvalidArgument } from "../../volume/Errors.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
@@ -26,8 +26,9 @@ export const listVolumes = Effect.fnUntraced(function*(request: ListVolumesReque
   const rest = (yield* rds.list).filter((volume) => volume.id > after)
   const page = request.maxEntries === 0 ? rest : rest.slice(0, request.maxEntries)
   const last = page.at(-1)
+  const holders = yield* (yield* Fencing).allHolders
   return {
-    entries: yield* Effect.forEach(page, describe),
+    entries: page.map((volume) => describe(volume, holders.get(volume.id) ?? [])),
     nextToken: last !== undefined && page.length < rest.length ? `${tokenPrefix}${last.id}` : ""
   }
 })
@@ -45,18 +46,16 @@ export const getVolume = Effect.fnUntraced(function*(request: ControllerGetVolum
   const rds = yield* RdsClient
   const volume = yield* rds.get(id)
   if (Option.isNone(volume)) return yield* new VolumeNotFound({ volumeId: id })
-  return yield* describe(volume.value)
+  const fencing = yield* Fencing
+  return describe(volume.value, yield* fencing.holders(id))
 })
 
-const describe = Effect.fnUntraced(function*(volume: RdsVolume) {
-  const attachments = yield* Attachments
-  return {
-    volume: { volumeId: volume.id, capacityBytes: volume.sizeBytes },
-    status: {
-      publishedNodeIds: [...yield* attachments.holders(volume.id)],
-      volumeCondition: volume.exported
-        ? { abnormal: false, message: "exported by the appliance" }
-        : { abnormal: true, message: `slot ${volume.slot} is not exported by the appliance: no node can connect to it` }
-    }
+const describe = (volume: RdsVolume, holders: ReadonlyArray<string>) => ({
+  volume: { volumeId: volume.id, capacityBytes: volume.sizeBytes },
+  status: {
+    publishedNodeIds: [...holders],
+    volumeCondition: volume.exported
+      ? { abnormal: false, message: "exported by the appliance" }
+      : { abnormal: true, message: `slot ${volume.slot} is not exported by the appliance: no node can connect to it` }
   }
 })

@@ -1,15 +1,14 @@
 import { Effect, Option } from "effect"
-import { Attachments } from "../../attachment/Attachments.ts"
+import { Fencing } from "../../attachment/Fencing.ts"
 import { NodeRegistry } from "../../attachment/NodeRegistry.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
-import type { Capability } from "../../volume/AccessMode.ts"
 import * as VolumeContext from "../../volume/VolumeContext.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
-import { VolumeLock } from "../../volume/VolumeLock.ts"
 import { FailedPrecondition, NodeNotFound, VolumeNotFound } from "../Errors.ts"
 import type { ControllerPublishVolumeRequest, ControllerUnpublishVolumeRequest } from "../gen/csi_pb.ts"
 import { capability, existingVolumeId, required } from "../Requests.ts"
 import { completeContext, type ControllerConfig } from "./Config.ts"
+import { inTurn } from "./InTurn.ts"
 
 /**
  * CSI spec, ControllerPublishVolume: grants the volume to one node. The publish context carries the keys the Go driver
@@ -22,9 +21,16 @@ export const publishVolume = (config: ControllerConfig) =>
     const wanted = yield* capability(request.volumeCapability)
     const id = yield* existingVolumeId(volumeId)
     const context = completeContext(config, request.volumeContext)
-    const { address } = yield* Effect.fromResult(VolumeContext.decode(context, id))
-    const lock = yield* VolumeLock
-    const volume = yield* lock.tryLock(id)(grant({ id, nodeId, wanted, readonly: request.readonly }))
+    const { address, migrationTimeoutSeconds } = yield* Effect.fromResult(VolumeContext.decode(context, id))
+    const fencing = yield* Fencing
+    const grant = fencing.publish({
+      volumeId: id,
+      nodeId,
+      capability: wanted,
+      readonly: request.readonly,
+      migrationTimeoutSeconds
+    })
+    const volume = yield* inTurn(id)(Effect.tap(usableBy(id, nodeId), grant))
     return {
       publishContext: {
         nvme_address: address,
@@ -35,22 +41,14 @@ export const publishVolume = (config: ControllerConfig) =>
     }
   })
 
-interface Grant {
-  readonly id: VolumeId
-  readonly nodeId: string
-  readonly wanted: Capability
-  readonly readonly: boolean
-}
-
-const grant = Effect.fnUntraced(function*({ id, nodeId, readonly, wanted }: Grant) {
+/** The volume, if it and the node exist and a node could connect to it. */
+const usableBy = Effect.fnUntraced(function*(id: VolumeId, nodeId: string) {
   const rds = yield* RdsClient
   const nodes = yield* NodeRegistry
-  const attachments = yield* Attachments
   const volume = yield* rds.get(id)
   if (Option.isNone(volume)) return yield* new VolumeNotFound({ volumeId: id })
   if (!(yield* nodes.exists(nodeId))) return yield* new NodeNotFound({ nodeId })
   yield* refuseUnexported(volume.value)
-  yield* attachments.publish({ volumeId: id, nodeId, accessMode: wanted.accessMode, readonly })
   return volume.value
 })
 
@@ -71,8 +69,7 @@ export const unpublishVolume = Effect.fnUntraced(function*(request: ControllerUn
   const id = VolumeId.parse(yield* required("volume_id", request.volumeId))
   if (Option.isNone(id)) return {}
   const nodeId = request.nodeId === "" ? Option.none<string>() : Option.some(request.nodeId)
-  const attachments = yield* Attachments
-  const lock = yield* VolumeLock
-  yield* lock.tryLock(id.value)(attachments.unpublish(id.value, nodeId))
+  const fencing = yield* Fencing
+  yield* inTurn(id.value)(fencing.unpublish(id.value, nodeId))
   return {}
 })

@@ -1,0 +1,117 @@
+import { Clock, Context, Duration, Effect, Layer, Metric, Option, Queue, Ref, Schedule, Stream } from "effect"
+import * as Metrics from "../observability/Metrics.ts"
+import { countReconcile } from "./Announce.ts"
+import { AttachmentStore, type Change } from "./AttachmentStore.ts"
+import { showGauges } from "./Gauges.ts"
+import type { Earlier } from "./GracePeriod.ts"
+import { whileLeader } from "./Leadership.ts"
+import { type Migrations, superviseMigrations } from "./Migration.ts"
+import { reconcilePass } from "./ReconcilePass.ts"
+
+/** How grants are kept in step with the orchestrator's attachments. */
+export interface ReconcilerConfig {
+  /** How long a grant without an attachment is left alone. */
+  readonly gracePeriod: Duration.Duration
+  /** Time between two passes when nothing calls for one. */
+  readonly interval: Duration.Duration
+}
+
+/** While there is no telling who holds what: 250 ms, doubled up to 10 s. */
+const rebuildBackoff = Schedule.min([
+  Schedule.exponential("250 millis").pipe(Schedule.jittered),
+  Schedule.spaced("10 seconds")
+])
+
+/** What a pass left undone is tried again after this time. */
+const retryAfter = Duration.seconds(10)
+
+/** Causes for a pass that come this close together lead to one. */
+const gatherFor = Duration.seconds(1)
+
+/**
+ * Keeps grants and the orchestrator's attachments in step. It begins with taking over what is attached, as a fresh process
+ * must not grant what it does not know to be free. Then the leading replica compares both from time to time, and when
+ * something happened that may have changed one without the other; and it supervises the migrations.
+ */
+export class Reconciler extends Context.Service<Reconciler, {
+  /** Whether everything that was attached when the process started is known. Once true it stays so. */
+  readonly isReady: Effect.Effect<boolean>
+  /** Asks for a pass soon, as after the appliance was away. */
+  readonly trigger: Effect.Effect<void>
+}>()("rds-csi/attachment/Reconciler") {
+  static readonly layer = (config: ReconcilerConfig) =>
+    Layer.effect(
+      Reconciler,
+      Effect.gen(function*() {
+        const isReady = yield* Ref.make(false)
+        const triggers = yield* Queue.sliding<void>(1)
+        const trigger = Effect.asVoid(Queue.offer(triggers, undefined))
+        yield* rebuild(config).pipe(
+          Effect.andThen(Ref.set(isReady, true)),
+          Effect.andThen(whileLeader(lead(config, triggers))),
+          Effect.forkScoped
+        )
+        return Reconciler.of({ isReady: Ref.get(isReady), trigger })
+      })
+    )
+}
+
+const rebuild = Effect.fn("Reconciler.rebuild")(function*({ gracePeriod }: ReconcilerConfig) {
+  const begun = yield* Clock.monotonicTimeNanos
+  yield* reconcilePass({ starting: true, gracePeriod, earlier: new Map() }).pipe(
+    Effect.tapError(({ message }) => Effect.logWarning(`no volume can be attached yet: ${message}`)),
+    Effect.repeat({ until: ({ complete }) => complete, schedule: rebuildBackoff }),
+    Effect.retry(rebuildBackoff)
+  )
+  const seconds = Metrics.secondsBetween(begun, yield* Clock.monotonicTimeNanos)
+  yield* Metric.update(Metrics.attachmentRebuildDurationSeconds, seconds)
+  yield* Effect.logInfo(`volumes can be attached: who holds which one is known, after ${seconds.toFixed(3)} s`)
+})
+
+/** What only the leading replica does. */
+const lead = Effect.fnUntraced(function*(config: ReconcilerConfig, triggers: Queue.Queue<void>) {
+  const migrations = yield* superviseMigrations
+  const store = yield* AttachmentStore
+  const earlier = yield* Ref.make<Earlier>(new Map())
+  yield* Effect.forkScoped(showGauges)
+  yield* Effect.forkScoped(
+    Stream.runForEach(store.changes, (change) => follow(change, migrations, triggers)),
+    { startImmediately: true }
+  )
+  return yield* Effect.forever(Effect.gen(function*() {
+    const wait = yield* pass(config, migrations, earlier)
+    const cause = yield* Effect.timeoutOption(Queue.take(triggers), wait)
+    if (Option.isSome(cause)) yield* Effect.sleep(gatherFor)
+  }))
+}, Effect.scoped)
+
+const follow = Effect.fnUntraced(function*(change: Change, migrations: Migrations, triggers: Queue.Queue<void>) {
+  if (change._tag === "Record") return yield* Effect.ignore(migrations.observe(change.volumeId))
+  if (change._tag === "Node") yield* countReconcile("node_watcher_trigger")
+  yield* Queue.offer(triggers, undefined)
+})
+
+/** One pass, and the time until the next. */
+const pass = Effect.fnUntraced(
+  function*({ gracePeriod, interval }: ReconcilerConfig, migrations: Migrations, earlier: Ref.Ref<Earlier>) {
+    const { complete, graceEndsAt, noted, states } = yield* reconcilePass({
+      starting: false,
+      gracePeriod,
+      earlier: yield* Ref.get(earlier)
+    })
+    yield* Ref.set(earlier, noted)
+    yield* Effect.forEach(
+      states.filter(({ state: { migration, untold } }) => migration !== null || untold.length > 0),
+      ({ volumeId }) => migrations.observe(volumeId)
+    )
+    const wait = complete ? interval : retryAfter
+    if (graceEndsAt === undefined) return wait
+    const left = graceEndsAt - (yield* Clock.monotonicTimeNanos)
+    return Duration.min(wait, Duration.nanos(left > 0n ? left : 0n))
+  },
+  Effect.catchTag("StoreUnavailable", ({ message }) =>
+    countReconcile("failed").pipe(
+      Effect.andThen(Effect.logWarning(`attachments could not be reconciled: ${message}`)),
+      Effect.as(retryAfter)
+    ))
+)

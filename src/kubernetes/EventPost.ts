@@ -1,0 +1,58 @@
+import { DateTime } from "effect"
+import { createHash } from "node:crypto"
+import type { JsonObject } from "./KubeApi.ts"
+import type { PersistentVolume } from "./Resources.ts"
+
+/** What an event says. */
+export interface Notice {
+  readonly type: "Normal" | "Warning"
+  readonly reason: string
+  readonly message: string
+}
+
+/** The claim that an event is about. */
+export interface Claim {
+  readonly namespace: string
+  readonly name: string
+  readonly uid: string | undefined
+}
+
+/** The claim that one of these PersistentVolumes of a volume is bound to; undefined when none is. */
+export const claimOf = (volumes: ReadonlyArray<PersistentVolume>): Claim | undefined =>
+  volumes.flatMap(({ spec: { claimRef } }) =>
+    claimRef?.namespace === undefined || claimRef.name === undefined
+      ? []
+      : [{ namespace: claimRef.namespace, name: claimRef.name, uid: claimRef.uid }]
+  )[0]
+
+/** A name for the event that is about all of these. */
+export const eventName = (...about: ReadonlyArray<string | number>): string =>
+  `rds-csi.${createHash("sha256").update(JSON.stringify(about)).digest("hex").slice(0, 32)}`
+
+/** In the API's form of a Time, to the second. */
+export const eventTime = (time: DateTime.Utc): string => `${DateTime.formatIso(time).slice(0, 19)}Z`
+
+/** What people and tools see of a message; the rest would be cut by others. */
+const maxMessageLength = 1024
+
+/** The fields of an Event (Kubernetes API reference, core/v1) about a claim, in the form that `kubectl describe` shows. */
+export const eventFields = (
+  { name, namespace, uid }: Claim,
+  { message, reason, type }: Notice,
+  { at, times }: { readonly times: number; readonly at: DateTime.Utc }
+): JsonObject => ({
+  involvedObject: {
+    apiVersion: "v1",
+    kind: "PersistentVolumeClaim",
+    namespace,
+    name,
+    ...(uid === undefined ? {} : { uid })
+  },
+  type,
+  reason,
+  message: message.slice(0, maxMessageLength),
+  source: { component: "rds-csi-controller" },
+  firstTimestamp: eventTime(at),
+  lastTimestamp: eventTime(at),
+  count: times
+})

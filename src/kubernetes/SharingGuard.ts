@@ -1,0 +1,99 @@
+import { Context, Effect, Layer } from "effect"
+import { AttachmentConflict, AttachmentUnknown } from "../attachment/Errors.ts"
+import type { VolumeId } from "../volume/VolumeId.ts"
+import { ClusterNodes } from "./ClusterNodes.ts"
+import { claimOf } from "./EventPost.ts"
+import { EventRecorder } from "./EventRecorder.ts"
+import { KubeApi } from "./KubeApi.ts"
+import { pods } from "./Resources.ts"
+import { objectionToSharing } from "./VirtualMachines.ts"
+import { makeVolumeLookup } from "./VolumeLookup.ts"
+
+/**
+ * Who may share a block volume between two nodes: `any` pods; those of one KubeVirt virtual machine (`kubevirt-only`); or any
+ * pods, with a warning when they are not of one virtual machine (`warn`).
+ */
+export type SharingPolicy = "warn" | "kubevirt-only" | "any"
+
+/**
+ * Looks at who is going to write to a volume on two nodes at once. Nothing but a cluster file system or a live migration, in
+ * which QEMU hands the disk over, survives two writers. Pods are recognised by their labels: this keeps people from
+ * mistakes, not attackers from harm.
+ */
+export class SharingGuard extends Context.Service<SharingGuard, {
+  /**
+   * To be asked before `second` becomes a holder beside `first`. Fails with AttachmentConflict when the policy refuses it, and
+   * with AttachmentUnknown when it demands an answer that cannot be had now.
+   */
+  check(
+    volumeId: VolumeId,
+    first: string,
+    second: string
+  ): Effect.Effect<void, AttachmentConflict | AttachmentUnknown>
+}>()("rds-csi/kubernetes/SharingGuard") {
+  /** Anybody may share. Also for a driver without a cluster. */
+  static readonly layerAny = Layer.succeed(SharingGuard, { check: () => Effect.void })
+
+  static readonly layer = (policy: SharingPolicy) =>
+    policy === "any" ? SharingGuard.layerAny : Layer.effect(SharingGuard, make(policy))
+}
+
+const make = Effect.fnUntraced(function*(policy: "warn" | "kubevirt-only") {
+  const api = yield* KubeApi
+  const nodes = yield* ClusterNodes
+  const recorder = yield* EventRecorder
+  const lookup = yield* makeVolumeLookup
+
+  const podsOn = Effect.fnUntraced(function*(namespace: string, nodeId: string) {
+    const fieldSelector = `spec.nodeName=${nodes.nameOf(nodeId)}`
+    const { items } = yield* api.list(pods, { namespace, fieldSelector })
+    return { nodeId, pods: items }
+  })
+
+  const objection = Effect.fnUntraced(function*(volumeId: VolumeId, first: string, second: string) {
+    const claim = claimOf(yield* lookup.peek(volumeId))
+    if (claim === undefined) return "its PersistentVolume is bound to no claim"
+    const on = yield* Effect.all([podsOn(claim.namespace, first), podsOn(claim.namespace, second)], { concurrency: 2 })
+    return objectionToSharing(claim.name, ...on)
+  })
+
+  const warn = (volumeId: VolumeId, message: string) =>
+    Effect.andThen(
+      Effect.logWarning(`volume ${volumeId}: ${message}`),
+      recorder.post(volumeId, { type: "Warning", reason: "UnsafeSharing", message: `[${volumeId}]: ${message}` })
+    )
+
+  const check = Effect.fn("SharingGuard.check")(function*(volumeId: VolumeId, first: string, second: string) {
+    const sharing = `nodes ${first} and ${second} at once`
+    const found = yield* Effect.result(objection(volumeId, first, second))
+    if (found._tag === "Failure") {
+      const { message } = found.failure
+      if (policy === "warn") {
+        return yield* warn(
+          volumeId,
+          `it is attached to ${sharing}, and whether by one virtual machine is not known: ${message}`
+        )
+      }
+      return yield* new AttachmentUnknown({
+        message:
+          `volume ${volumeId} cannot be attached to ${sharing} now: whether one KubeVirt virtual machine uses it ` +
+          `there is not known (${message}); try again`
+      })
+    }
+    if (found.success === undefined) return
+    if (policy === "warn") {
+      return yield* warn(
+        volumeId,
+        `it is attached to ${sharing}, but not for the live migration of a KubeVirt virtual machine: ${found.success}; two ` +
+          "writers that do not coordinate destroy the data"
+      )
+    }
+    return yield* new AttachmentConflict({
+      message:
+        `volume ${volumeId} is not attached to ${sharing}: that is for the live migration of a KubeVirt virtual ` +
+        `machine only (--rwx-policy=kubevirt-only), and ${found.success}`
+    })
+  })
+
+  return SharingGuard.of({ check })
+})
