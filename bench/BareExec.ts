@@ -1,4 +1,4 @@
-import { Data, Effect, Semaphore } from "effect"
+import { Data, Effect, Pool } from "effect"
 import ssh2 from "ssh2"
 import type { SimulatorProcess } from "../test/support/SimulatorProcess.ts"
 
@@ -16,15 +16,8 @@ export class BareExecFailed extends Data.TaggedError("BareExecFailed")<{ readonl
  * has, one command at a time on each.
  */
 export const openBareExec = Effect.fnUntraced(function*(appliance: SimulatorProcess) {
-  const idle = yield* Effect.replicateEffect(connect(appliance), connections)
-  // Serves in order of arrival, as the driver does.
-  const permits = yield* Semaphore.make(connections)
-  const lease = Effect.acquireUseRelease(
-    Effect.suspend(() => Effect.fromNullishOr(idle.pop())),
-    exec,
-    (client) => Effect.sync(() => idle.push(client))
-  )
-  return { exec: permits.withPermit(lease) }
+  const pool = yield* Pool.make({ acquire: connect(appliance), size: connections })
+  return { exec: Effect.scoped(Effect.flatMap(Pool.get(pool), exec)) }
 })
 
 const connect = ({ host, port, privateKey, user }: SimulatorProcess) =>

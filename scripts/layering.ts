@@ -24,6 +24,7 @@ const table: Readonly<Record<string, Layer>> = {
       "rds",
       "nvme",
       "mount",
+      "linux",
       "volume",
       "kubernetes",
       "observability",
@@ -37,8 +38,9 @@ const table: Readonly<Record<string, Layer>> = {
   },
   attachment: service,
   rds: { ...service, packages: [...service.packages, "ssh2"] },
-  nvme: service,
-  mount: service,
+  linux: service,
+  nvme: { ...service, layers: [...service.layers, "linux"] },
+  mount: { ...service, layers: [...service.layers, "linux"] },
   kubernetes: {
     // Its ports, which kubernetes implements; never the other way round.
     layers: [
