@@ -14,12 +14,21 @@ const commit = (): string => {
 
 /**
  * An import of node:http reads each of its exports, and behind three of them is undici, an HTTP client of 5 MB that only the
- * export of traces needs. A require reads none.
+ * export of traces needs. To ask for the module as a whole reads none.
  */
-const httpByRequire: Plugin = {
-  name: "http-by-require",
-  resolveId: (source) => source === "node:http" ? "\0node:http" : null,
-  load: (id) => id === "\0node:http" ? `module.exports = require("http")` : null
+const wholeHttp: Plugin = {
+  name: "whole-http",
+  resolveId: (source) => source === "node:http" || source === "http" ? "\0node:http" : null,
+  load: (id) => id === "\0node:http" ? `module.exports = process.getBuiltinModule("http")` : null
+}
+
+const kubernetesClient = "/node_modules/@kubernetes/client-node/"
+
+/** The Kubernetes client brings a second HTTP client, for requests that it makes itself; the driver only takes its credentials. */
+const withoutUndici: Plugin = {
+  name: "without-undici",
+  resolveId: (source, importer) => source === "undici" && importer?.includes(kubernetesClient) ? "\0undici" : null,
+  load: (id) => id === "\0undici" ? "export { Agent, Agent as ProxyAgent, request as fetch } from \"node:https\"" : null
 }
 
 /** V8 keeps two bytes for each character of a source that has any beyond Latin-1. */
@@ -37,7 +46,9 @@ const escaped = (unit: string) => `\\u${unit.charCodeAt(0).toString(16).padStart
 export default defineConfig({
   input: "src/main.ts",
   platform: "node",
-  plugins: [httpByRequire, ascii],
+  plugins: [wholeHttp, withoutUndici, ascii],
+  // Classes for every kind of object, of which the driver uses none.
+  treeshake: { moduleSideEffects: (id) => !id.includes(kubernetesClient) },
   // ssh2 and cpu-features fall back to JavaScript when their compiled parts are absent.
   external: ["cpu-features", /\.node$/],
   transform: {

@@ -45,6 +45,7 @@ export const startAppliance = Effect.gen(function*() {
     `--rds-host-key=${hostKeyFile}`,
     "--rds-volume-base-path=/storage-pool/metal-csi",
     "--reconnect-pause=500ms",
+    "--attachments=memory",
     "--nodes=node-a,node-b"
   ]
   const nodeArgs = [

@@ -51,6 +51,7 @@ const table: Readonly<Record<string, Layer>> = {
       "attachment/Facts.ts",
       "attachment/Leadership.ts",
       "attachment/NodeRegistry.ts",
+      "attachment/SharingGuard.ts",
       "volume",
       "observability/Metrics.ts"
     ],

@@ -3,8 +3,9 @@ import { ConfigProvider, Duration, Effect, Option, Schema } from "effect"
 import { CliOutput, Command, Flag, type HelpDoc } from "effect/cli"
 import { allCommand } from "../../src/cli/AllCommand.ts"
 import { applianceFlags } from "../../src/cli/ApplianceFlags.ts"
+import { attachmentFlags } from "../../src/cli/AttachmentFlags.ts"
 import { commonFlags, nodeId } from "../../src/cli/CommonFlags.ts"
-import { controllerCommand, knownNodes } from "../../src/cli/ControllerCommand.ts"
+import { controllerCommand } from "../../src/cli/ControllerCommand.ts"
 import { nodeCommand, nodeFlags } from "../../src/cli/NodeCommand.ts"
 import { simulatorCommand } from "../../src/cli/Simulator.ts"
 import { simulatorFlags } from "../../src/cli/SimulatorFlags.ts"
@@ -92,7 +93,7 @@ const written = (value: unknown): string => {
 
 const { unsure, ...device } = simulatorFlags
 const common = Object.values(commonFlags)
-const appliance = [...Object.values(applianceFlags), knownNodes]
+const appliance = [...Object.values(applianceFlags), ...Object.values(attachmentFlags)]
 const node = Object.values(nodeFlags)
 
 /** Every subcommand that has flags of its own. Fails when one shows a flag that it is not known to be made of. */

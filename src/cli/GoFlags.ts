@@ -12,11 +12,8 @@ const withoutEffect: Readonly<Record<string, string>> = {
   "orphan-check-interval": "this version removes nothing by itself",
   "orphan-grace-period": "this version removes nothing by itself",
   "orphan-dry-run": "this version removes nothing by itself",
-  "attachment-grace-period": "a second node is refused for as long as the first holds the volume",
-  "attachment-reconcile-interval": "attachments are kept in memory",
   "enable-vmi-serialization": "requests for one volume are always serialized",
   "vmi-cache-ttl": "requests for one volume are always serialized",
-  kubeconfig: "this version does not talk to the API server",
   logtostderr: "logs always go to stderr",
   alsologtostderr: "logs always go to stderr",
   stderrthreshold: "use --log-level"

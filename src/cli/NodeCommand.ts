@@ -1,17 +1,6 @@
-import { Config, Duration, Effect, Layer } from "effect"
+import { Config, Duration, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { Node } from "../csi/gen/csi_pb.ts"
-import { type Rpc, rpcs } from "../csi/GrpcService.ts"
-import { makeNode, type NodeServices } from "../csi/Node.ts"
-import * as MemoryKernel from "../csi/node/MemoryKernel.ts"
-import { HostPaths } from "../mount/memory/HostPaths.ts"
-import { StageRecords } from "../mount/StageRecords.ts"
-import { MemoryExports } from "../nvme/memory/MemoryExports.ts"
-import { VolumeLock } from "../volume/VolumeLock.ts"
 import { commonFlags, nodeId } from "./CommonFlags.ts"
-import { Misconfigured } from "./Exit.ts"
-import { observability, serveDriver } from "./Serve.ts"
-import { simulatedExport } from "./SimulatedExports.ts"
 import { int, timeSpan } from "./Values.ts"
 
 const simulatorSocket = Flag.String("simulator-socket").pipe(
@@ -45,40 +34,11 @@ export const nodeFlags = { nodeId, simulatorSocket, stateDirectory, maxVolumes, 
 /** Their values. */
 export type NodeFlags = Command.Command.Config.Infer<typeof nodeFlags>
 
-/** The RPCs of the node plugin. */
-export const nodeRpcs = ({ deviceTimeout, maxVolumes, nodeId }: NodeFlags): ReadonlyArray<Rpc<NodeServices>> =>
-  rpcs(Node, makeNode({ nodeId, maxVolumes, deviceTimeout }))
-
-/** Everything below the RPCs of the node plugin: the simulated kernel, since there is no other yet. */
-export const nodeServices = (flags: NodeFlags) =>
-  Layer.unwrap(Effect.gen(function*() {
-    if (flags.simulatorSocket === "") {
-      return yield* new Misconfigured({
-        message:
-          "--simulator-socket is missing: this version of the node plugin works with the simulator only. It does not " +
-          "connect or mount real volumes; keep the node plugin you have"
-      })
-    }
-    yield* Effect.logWarning("connections, file systems and mounts are simulated: no data is kept")
-    return Layer.mergeAll(
-      StageRecords.layerMemory,
-      MemoryKernel.layer({ deviceDelayMillis: 20 }).pipe(
-        Layer.provide(MemoryExports.layerOf(simulatedExport(flags.simulatorSocket))),
-        Layer.provide(HostPaths.layerReal(`${flags.stateDirectory}/simulated`))
-      )
-    )
-  }))
-
 /** `rds-csi node` */
 export const nodeCommand = Command.make(
   "node",
   { common: commonFlags, node: nodeFlags },
-  ({ common, node }) =>
-    serveDriver(common, { controller: false, rpcs: nodeRpcs(node), components: {} }).pipe(
-      Effect.provide(
-        Layer.merge(nodeServices(node), VolumeLock.layer).pipe(Layer.provideMerge(observability(common)))
-      )
-    )
+  (flags) => Effect.flatMap(Effect.promise(() => import("./NodeProcess.ts")), ({ runNode }) => runNode(flags))
 ).pipe(
   Command.withShortDescription("Serve Identity and Node: connect and mount volumes on this machine"),
   Command.withDescription(

@@ -2,10 +2,9 @@ import { Console, Effect, Option } from "effect"
 import { Command } from "effect/cli"
 import { controlHelp } from "../simulator/ControlSocket.ts"
 import { faultGrammar } from "../simulator/faults/FaultRule.ts"
-import { Simulator } from "../simulator/Simulator.ts"
+import type { Simulator } from "../simulator/Simulator.ts"
 import { CannotServe } from "./Exit.ts"
 import { type SimulatorFlags, simulatorFlags } from "./SimulatorFlags.ts"
-import { simulatorSettings } from "./SimulatorSettings.ts"
 
 const description =
   `A MikroTik ROSE Data Server to run against: SSH, the RouterOS command line, disks, files and pools. It has no data \
@@ -24,6 +23,8 @@ export const simulatorCommand = Command.make(
   simulatorFlags,
   (flags) =>
     Effect.gen(function*() {
+      const { Simulator } = yield* Effect.promise(() => import("../simulator/Simulator.ts"))
+      const { simulatorSettings } = yield* Effect.promise(() => import("./SimulatorSettings.ts"))
       const simulator = yield* Effect.mapError(
         Simulator.start(yield* simulatorSettings(flags)),
         ({ message }) => new CannotServe({ message })

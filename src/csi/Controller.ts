@@ -1,5 +1,6 @@
 import type { Fencing } from "../attachment/Fencing.ts"
 import type { NodeRegistry } from "../attachment/NodeRegistry.ts"
+import type { SharingGuard } from "../attachment/SharingGuard.ts"
 import type { RdsClient } from "../rds/RdsClient.ts"
 import type { VolumeLock } from "../volume/VolumeLock.ts"
 import { controllerGetCapabilities } from "./controller/Capabilities.ts"
@@ -15,7 +16,7 @@ import type { Controller } from "./gen/csi_pb.ts"
 import type { Handlers } from "./GrpcService.ts"
 
 /** What the RPCs of the Controller service work with. */
-export type ControllerServices = Fencing | NodeRegistry | RdsClient | VolumeLock
+export type ControllerServices = Fencing | NodeRegistry | RdsClient | SharingGuard | VolumeLock
 
 /**
  * The Controller service of the CSI spec. Each RPC checks its request first, then takes the lock of its volume (`ABORTED` when

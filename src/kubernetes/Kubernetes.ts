@@ -10,8 +10,8 @@ import type { ClusterSource } from "./Kubeconfig.ts"
 import { kubernetesAttachmentStore } from "./KubernetesAttachmentStore.ts"
 import { kubernetesEvents } from "./KubernetesEvents.ts"
 import { kubernetesNodeRegistry } from "./KubernetesNodeRegistry.ts"
+import { kubernetesSharingGuard, type SharingPolicy } from "./KubernetesSharingGuard.ts"
 import { defaultLeaseTimes, leaderLease, leaseName } from "./LeaderLease.ts"
-import { SharingGuard, type SharingPolicy } from "./SharingGuard.ts"
 
 export interface KubernetesOptions {
   readonly source: ClusterSource
@@ -34,7 +34,7 @@ export const kubernetesServices = (options: KubernetesOptions) =>
     kubernetesEvents,
     kubernetesNodeRegistry,
     leadership(options),
-    SharingGuard.layer(options.sharingPolicy)
+    kubernetesSharingGuard(options.sharingPolicy)
   ).pipe(
     Layer.provide(EventRecorder.layer),
     Layer.provide(ClusterNodes.layer),

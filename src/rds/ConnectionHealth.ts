@@ -1,4 +1,4 @@
-import { Clock, Effect, Latch, Metric, Option, Ref } from "effect"
+import { Clock, Effect, Latch, Metric, Option, Ref, SubscriptionRef } from "effect"
 import { rdsConnectionState } from "../observability/Metrics.ts"
 import { ApplianceUnavailable } from "./Errors.ts"
 import type { ConnectError } from "./Exec.ts"
@@ -22,14 +22,14 @@ export interface ConnectionState {
 export const makeConnectionHealth = Effect.fnUntraced(function*(address: string, threshold: number) {
   const gauge = Metric.withAttributes(rdsConnectionState, { address })
   const initial: ConnectionState = { connected: false, since: yield* Clock.currentTimeMillis }
-  const current = yield* Ref.make(initial)
+  const current = yield* SubscriptionRef.make(initial)
   const failures = yield* Ref.make(0)
   const down = yield* Latch.make(true)
   yield* Metric.update(gauge, 0)
 
   const opened = Effect.fnUntraced(function*(version: string) {
-    if ((yield* Ref.get(current)).connected) return
-    yield* Ref.set(current, { connected: true, since: yield* Clock.currentTimeMillis, version })
+    if ((yield* SubscriptionRef.get(current)).connected) return
+    yield* SubscriptionRef.set(current, { connected: true, since: yield* Clock.currentTimeMillis, version })
     yield* Ref.set(failures, 0)
     yield* down.close
     yield* Metric.update(gauge, 1)
@@ -37,9 +37,9 @@ export const makeConnectionHealth = Effect.fnUntraced(function*(address: string,
   })
 
   const failed = Effect.fnUntraced(function*(error: ConnectError) {
-    const before = yield* Ref.get(current)
+    const before = yield* SubscriptionRef.get(current)
     if (!before.connected) {
-      yield* Ref.set(current, { ...before, lastError: error })
+      yield* SubscriptionRef.set(current, { ...before, lastError: error })
       yield* Ref.update(failures, (n) => n + 1)
     }
     // One line per new reason: a dead appliance fails every few seconds.
@@ -48,23 +48,25 @@ export const makeConnectionHealth = Effect.fnUntraced(function*(address: string,
   })
 
   const lost = Effect.fnUntraced(function*(reason: string) {
-    const before = yield* Ref.get(current)
+    const before = yield* SubscriptionRef.get(current)
     const since = yield* Clock.currentTimeMillis
-    yield* Ref.set(current, { ...before, connected: false, since, lastError: connectionLost(reason) })
+    yield* SubscriptionRef.set(current, { ...before, connected: false, since, lastError: connectionLost(reason) })
     yield* Metric.update(gauge, 0)
     yield* Effect.logWarning("lost the connection to the appliance").pipe(Effect.annotateLogs({ address, reason }))
     yield* down.open
   })
 
   const refusal = Effect.gen(function*() {
-    const { connected, lastError } = yield* Ref.get(current)
+    const { connected, lastError } = yield* SubscriptionRef.get(current)
     const attempts = yield* Ref.get(failures)
     if (connected || lastError === undefined || attempts < threshold) return Option.none<ConnectError>()
     return Option.some(lastError._tag === "ApplianceUnavailable" ? circuitOpen(lastError, attempts) : lastError)
   })
 
   return {
-    state: Ref.get(current),
+    state: SubscriptionRef.get(current),
+    /** The present state first, then each new one. */
+    states: SubscriptionRef.changes(current),
     /** A connection passed the probe. */
     opened,
     /** An attempt to connect failed. */

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, type Option, Schedule } from "effect"
+import { Context, Effect, Layer, type Option, Schedule, type Stream } from "effect"
 import type { VolumePath } from "../volume/PathRules.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import type { ConnectionState } from "./ConnectionHealth.ts"
@@ -36,6 +36,8 @@ export class RdsClient extends Context.Service<RdsClient, {
   readonly capacity: (path: VolumePath) => Effect.Effect<PoolCapacity, RdsError>
   /** No I/O. */
   readonly state: Effect.Effect<ConnectionState>
+  /** The present state first, then each new one. Never ends. */
+  readonly states: Stream.Stream<ConnectionState>
 }>()("rds-csi/rds/RdsClient") {
   static readonly layer = (config: RdsConfig) =>
     Layer.effect(
@@ -50,7 +52,8 @@ export class RdsClient extends Context.Service<RdsClient, {
           grow: growVolume(run, config),
           remove: removeVolume(run, config),
           capacity: poolCapacity(run, config),
-          state: pool.state
+          state: pool.state,
+          states: pool.states
         })
       })
     )

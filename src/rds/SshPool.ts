@@ -1,4 +1,4 @@
-import { Clock, Context, Duration, Effect, Layer, Option, Schedule, Semaphore } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Schedule, Semaphore, type Stream } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { measured, rdsReconnectDurationSeconds, rdsReconnectTotal } from "../observability/Metrics.ts"
 import { type ConnectionState, makeConnectionHealth } from "./ConnectionHealth.ts"
@@ -51,6 +51,8 @@ export class SshPool extends Context.Service<SshPool, {
   readonly run: (script: RosScript, limit: Limit) => Effect.Effect<Facts, ExecError>
   /** No I/O. */
   readonly state: Effect.Effect<ConnectionState>
+  /** The present state first, then each new one. Never ends. */
+  readonly states: Stream.Stream<ConnectionState>
 }>()("rds-csi/rds/SshPool") {
   static readonly layer = (config: SshPoolConfig) =>
     Layer.effect(SshPool, make(config)).pipe(
@@ -102,7 +104,7 @@ const make = Effect.fnUntraced(function*(config: SshPoolConfig) {
   })
   yield* checkIdle.pipe(Effect.repeat(Schedule.spaced(config.idleCheck)), Effect.forkScoped)
 
-  return SshPool.of({ run, state: health.state })
+  return SshPool.of({ run, state: health.state, states: health.states })
 })
 
 /** Up to ±20 % jitter, then the cap; never ends. */

@@ -58,7 +58,14 @@ const appliance = [
   "ssh-rate-limit",
   "circuit-failures",
   "reconnect-pause",
-  "nodes"
+  "attachments",
+  "nodes",
+  "kubeconfig",
+  "rwx-policy",
+  "attachment-grace-period",
+  "attachment-reconcile-interval",
+  "leader-election",
+  "leader-election-namespace"
 ]
 const node = ["simulator-socket", "state-dir", "max-volumes", "device-timeout"]
 const simulator = [
@@ -118,6 +125,9 @@ describe("a wrong command line ends with 64 and names the flag, the value and wh
     [[...controller, "--drain-timeout=5"], ["--drain-timeout", "\"5\"", "30s"]],
     [[...controller, "--pool-reserve=1GB"], ["--pool-reserve", "1GB", "Gi"]],
     [[...controller, "--nvme-address=rds"], ["--nvme-address", "rds", "IPv4 or IPv6"]],
+    [[...controller, "--attachments=etcd"], ["--attachments", "etcd", "kubernetes or memory"]],
+    [[...controller, "--rwx-policy=none"], ["--rwx-policy", "none", "warn or kubevirt-only or any"]],
+    [[...controller, "--attachment-grace-period=30"], ["--attachment-grace-period", "\"30\"", "30s"]],
     [[...controller, "--cluster-id=a b"], ["--cluster-id", "a b", "letters, digits"]],
     [[...controller, "--driver-name=-x"], ["--driver-name", "-x", "63"]],
     [[...controller, "--endpoint=http://x"], ["--endpoint", "http://x", "unix:///"]],

@@ -37,8 +37,8 @@ describe("translateGoFlags", () => {
     { argv: ["-version"], args: ["version"] },
     { argv: ["-node", "-v", "0"], args: ["node", "--log-level", "info"] },
     {
-      argv: ["-controller", "-attachment-grace-period", "30s", "-rds-user", "csi"],
-      args: ["controller", "--rds-user", "csi"]
+      argv: ["-controller", "-attachment-grace-period", "30s", "-vmi-cache-ttl", "1m", "-rds-user", "csi"],
+      args: ["controller", "--attachment-grace-period", "30s", "--rds-user", "csi"]
     },
     { argv: ["-controller", "-logtostderr", "-rds-user=csi"], args: ["controller", "--rds-user=csi"] }
   ])("reads $argv as the Go flag package would", ({ argv, args }) => {

@@ -100,6 +100,7 @@ layer(services, { excludeTestServices: true, concurrent: true })("the program's 
         RDS_VOLUME_BASE_PATH: base,
         RDS_NVME_ADDRESS: "192.0.2.7",
         RDS_CLUSTER_ID: "from-environment",
+        RDS_CSI_ATTACHMENTS: "memory",
         RDS_CSI_NODES: "node-x, node-y",
         NODE_ID: "node-z",
         RDS_CSI_SIMULATOR_SOCKET: flag("simulator-socket"),
@@ -124,13 +125,12 @@ layer(services, { excludeTestServices: true, concurrent: true })("the program's 
         "-enable-orphan-reconciler=true",
         "-orphan-check-interval=1h",
         "-orphan-grace-period=5m",
-        "-orphan-dry-run=true",
-        "-attachment-grace-period=30s"
+        "-orphan-dry-run=true"
       ]
       const single = controllerFlags.map((flag) => flag.slice(1))
       const endpoint = `unix://${directory}/controller.sock`
       const controller = yield* startDriver(
-        ["-controller", `-endpoint=${endpoint}`, ...common, ...single, ...withoutEffect]
+        ["-controller", `-endpoint=${endpoint}`, "-attachment-grace-period=30s", ...common, ...single, ...withoutEffect]
       )
       const node = yield* startDriver(["-node", `-endpoint=unix://${directory}/node.sock`, ...common], {
         RDS_CSI_SIMULATOR_SOCKET: nodeFlags[1]?.split("=")[1] ?? "",

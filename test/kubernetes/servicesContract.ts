@@ -15,7 +15,8 @@ import { kubernetesEvents } from "../../src/kubernetes/KubernetesEvents.ts"
 import { kubernetesNodeRegistry } from "../../src/kubernetes/KubernetesNodeRegistry.ts"
 import { defaultLeaseTimes, leaderLease } from "../../src/kubernetes/LeaderLease.ts"
 import { leases, persistentVolumes } from "../../src/kubernetes/Resources.ts"
-import { SharingGuard } from "../../src/kubernetes/SharingGuard.ts"
+import { SharingGuard } from "../../src/attachment/SharingGuard.ts"
+import { kubernetesSharingGuard } from "../../src/kubernetes/KubernetesSharingGuard.ts"
 import { VolumeId } from "../../src/volume/VolumeId.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import { apiLayer } from "../support/kubernetes/Harness.ts"
@@ -34,7 +35,7 @@ const services = Layer.mergeAll(
   kubernetesAttachmentStore,
   kubernetesEvents,
   kubernetesNodeRegistry,
-  SharingGuard.layer("kubevirt-only")
+  kubernetesSharingGuard("kubevirt-only")
 ).pipe(
   Layer.provideMerge(EventRecorder.layer),
   Layer.provide(ClusterNodes.layer),

@@ -43,7 +43,8 @@ export const startSimulator = Effect.fnUntraced(function*(latency: string) {
       "--rds-user=csi",
       `--rds-key-file=${keyFile}`,
       `--rds-host-key=${hostKeyFile}`,
-      `--rds-volume-base-path=${base}`
+      `--rds-volume-base-path=${base}`,
+      "--attachments=memory"
     ],
     nodeFlags: [
       "--node-id=node-a",

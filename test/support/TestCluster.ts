@@ -51,7 +51,8 @@ export const makeAccess = Effect.gen(function*() {
         "--rds-user=csi",
         `--rds-key-file=${keyFile}`,
         `--rds-host-key=${hostKeyFile}`,
-        `--rds-volume-base-path=${base}`
+        `--rds-volume-base-path=${base}`,
+        "--attachments=memory"
       ]),
     nodeFlags: [
       `--node-id=${nodes[0]}`,

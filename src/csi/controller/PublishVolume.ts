@@ -1,6 +1,7 @@
 import { Effect, Option } from "effect"
 import { Fencing } from "../../attachment/Fencing.ts"
 import { NodeRegistry } from "../../attachment/NodeRegistry.ts"
+import { SharingGuard } from "../../attachment/SharingGuard.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
 import * as VolumeContext from "../../volume/VolumeContext.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
@@ -30,7 +31,8 @@ export const publishVolume = (config: ControllerConfig) =>
       readonly: request.readonly,
       migrationTimeoutSeconds
     })
-    const volume = yield* inTurn(id)(Effect.tap(usableBy(id, nodeId), grant))
+    const allowed = wanted.accessMode === "MULTI_NODE_MULTI_WRITER" ? mayShare(id, nodeId) : Effect.void
+    const volume = yield* inTurn(id)(Effect.tap(usableBy(id, nodeId), Effect.andThen(allowed, grant)))
     return {
       publishContext: {
         nvme_address: address,
@@ -50,6 +52,15 @@ const usableBy = Effect.fnUntraced(function*(id: VolumeId, nodeId: string) {
   if (!(yield* nodes.exists(nodeId))) return yield* new NodeNotFound({ nodeId })
   yield* refuseUnexported(volume.value)
   return volume.value
+})
+
+/** Asks whether the node may use the volume beside the one that holds it. More than two are refused by the fence itself. */
+const mayShare = Effect.fnUntraced(function*(id: VolumeId, nodeId: string) {
+  const fencing = yield* Fencing
+  const [holder, ...others] = yield* fencing.holders(id)
+  if (holder === undefined || holder === nodeId || others.length > 0) return
+  const guard = yield* SharingGuard
+  yield* guard.check(id, holder, nodeId)
 })
 
 const refuseUnexported = Effect.fnUntraced(function*(volume: RdsVolume) {

@@ -1,5 +1,6 @@
-import { Context, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { AttachmentConflict, AttachmentUnknown } from "../attachment/Errors.ts"
+import { SharingGuard } from "../attachment/SharingGuard.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { ClusterNodes } from "./ClusterNodes.ts"
 import { claimOf } from "./EventPost.ts"
@@ -16,27 +17,11 @@ import { makeVolumeLookup } from "./VolumeLookup.ts"
 export type SharingPolicy = "warn" | "kubevirt-only" | "any"
 
 /**
- * Looks at who is going to write to a volume on two nodes at once. Nothing but a cluster file system or a live migration, in
- * which QEMU hands the disk over, survives two writers. Pods are recognised by their labels: this keeps people from
- * mistakes, not attackers from harm.
+ * The guard that looks at the pods of both nodes. Pods are recognised by their labels: this keeps people from mistakes, not
+ * attackers from harm.
  */
-export class SharingGuard extends Context.Service<SharingGuard, {
-  /**
-   * To be asked before `second` becomes a holder beside `first`. Fails with AttachmentConflict when the policy refuses it, and
-   * with AttachmentUnknown when it demands an answer that cannot be had now.
-   */
-  check(
-    volumeId: VolumeId,
-    first: string,
-    second: string
-  ): Effect.Effect<void, AttachmentConflict | AttachmentUnknown>
-}>()("rds-csi/kubernetes/SharingGuard") {
-  /** Anybody may share. Also for a driver without a cluster. */
-  static readonly layerAny = Layer.succeed(SharingGuard, { check: () => Effect.void })
-
-  static readonly layer = (policy: SharingPolicy) =>
-    policy === "any" ? SharingGuard.layerAny : Layer.effect(SharingGuard, make(policy))
-}
+export const kubernetesSharingGuard = (policy: SharingPolicy) =>
+  policy === "any" ? SharingGuard.layerAny : Layer.effect(SharingGuard, make(policy))
 
 const make = Effect.fnUntraced(function*(policy: "warn" | "kubevirt-only") {
   const api = yield* KubeApi

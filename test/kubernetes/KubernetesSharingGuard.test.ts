@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { SharingGuard, type SharingPolicy } from "../../src/kubernetes/SharingGuard.ts"
+import { SharingGuard } from "../../src/attachment/SharingGuard.ts"
+import { kubernetesSharingGuard, type SharingPolicy } from "../../src/kubernetes/KubernetesSharingGuard.ts"
 import { VolumeId } from "../../src/volume/VolumeId.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import type { Cluster } from "../support/kubernetes/Cluster.ts"
@@ -18,7 +19,7 @@ const start = Effect.fnUntraced(function*(policy: SharingPolicy) {
   cluster.addNode("b")
   const replica = yield* startReplica(cluster.api)
   yield* replica.synced
-  const layer = Layer.provide(SharingGuard.layer(policy), Layer.succeedContext(replica.context))
+  const layer = Layer.provide(kubernetesSharingGuard(policy), Layer.succeedContext(replica.context))
   const guard = Context.get(yield* Layer.build(layer), SharingGuard)
   return { ...cluster, check: guard.check(v1, "a", "b") }
 })
@@ -70,7 +71,7 @@ const cases: ReadonlyArray<readonly [string, (cluster: Cluster) => void, RegExp 
   }, /no pod on node b uses claim disk/]
 ]
 
-describe("SharingGuard", () => {
+describe("kubernetesSharingGuard", () => {
   for (const [who, populate, objection] of cases) {
     it.live(`kubevirt-only: ${who} ${objection === undefined ? "may share" : "may not share"}`, () =>
       Effect.gen(function*() {
