@@ -1,0 +1,72 @@
+import { Data, Duration, Effect, FileSystem, Option, type PlatformError, Schedule } from "effect"
+import { FabricUnreadable } from "../Errors.ts"
+
+/** An entry is there and an attribute of it is not: the kernel is just making or removing it. */
+class Torn extends Data.TaggedError("Torn")<{ readonly directory: string; readonly attribute: string }> {}
+
+/** An entry that was listed is not there any more. */
+class Vanished extends Data.TaggedError("Vanished") {}
+
+/** How long an entry may stay half made. The kernel adds and removes a device's attributes within milliseconds. */
+const tornPoll = Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 25 }))
+
+/**
+ * Reads and writes of sysfs, each bounded by `limit`. What is not there is None; whatever else keeps a file from being read
+ * is FabricUnreadable.
+ */
+export const makeSysfsFiles = Effect.fnUntraced(function*(limit: Duration.Input) {
+  const fs = yield* FileSystem.FileSystem
+
+  const bounded = <A>(path: string, access: Effect.Effect<A, PlatformError.PlatformError>) =>
+    access.pipe(
+      Effect.asSome,
+      Effect.catchIf(isGone, () => Effect.succeed(Option.none<A>())),
+      Effect.mapError((error) => unreadable(path, codeOf(error))),
+      Effect.timeoutOrElse({
+        duration: limit,
+        orElse: () =>
+          Effect.fail(unreadable(path, `no answer within ${Duration.format(Duration.fromInputUnsafe(limit))}`))
+      })
+    )
+
+  const attribute = (directory: string, name: string) =>
+    Effect.map(
+      bounded(`${directory}/${name}`, fs.readFileString(`${directory}/${name}`)),
+      Option.map((text) => text.trim())
+    )
+
+  const exists = (path: string) => Effect.map(bounded(path, fs.stat(path)), Option.isSome)
+
+  /** The attribute of an entry that was listed a moment ago. None of the attributes that are asked for is ever empty. */
+  const required = Effect.fnUntraced(function*(directory: string, name: string) {
+    const text = Option.filter(yield* attribute(directory, name), (value) => value !== "")
+    if (Option.isSome(text)) return text.value
+    return (yield* exists(directory)) ? yield* new Torn({ directory, attribute: name }) : yield* new Vanished()
+  }, (self, directory) =>
+    self.pipe(
+      Effect.retry({ while: (error) => error._tag === "Torn", schedule: tornPoll }),
+      Effect.catchTag("Torn", ({ attribute }) => Effect.fail(unreadable(`${directory}/${attribute}`, "missing")))
+    ))
+
+  return {
+    attribute,
+    required,
+    entries: (directory: string) => bounded(directory, fs.readDirectory(directory)),
+    /** Writes an attribute. Never creates it: sysfs would call that a lack of permission. */
+    write: (directory: string, name: string, text: string) =>
+      bounded(`${directory}/${name}`, fs.writeFileString(`${directory}/${name}`, text, { flag: "r+" }))
+  }
+})
+
+/** What `makeSysfsFiles` makes. */
+export type SysfsFiles = Effect.Success<ReturnType<typeof makeSysfsFiles>>
+
+const codeOf = ({ cause, reason }: PlatformError.PlatformError): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : reason._tag
+
+/** ENODEV: the attribute was removed between open and read (Linux, `kernfs_get_active`). */
+const isGone = (error: PlatformError.PlatformError) => error.reason._tag === "NotFound" || codeOf(error) === "ENODEV"
+
+/** The kernel's answer at `path` is none, or none that can be relied on. */
+export const unreadable = (path: string, problem: string) =>
+  new FabricUnreadable({ message: `the node's NVMe connections are not known: ${path} cannot be used (${problem})` })
