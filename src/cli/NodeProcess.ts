@@ -1,8 +1,11 @@
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { Node } from "../csi/gen/csi_pb.ts"
 import { type Rpc, rpcs } from "../csi/GrpcService.ts"
 import { makeNode, type NodeServices } from "../csi/Node.ts"
+import type { NodeConfig } from "../csi/node/Config.ts"
 import * as MemoryKernel from "../csi/node/MemoryKernel.ts"
+import { NodeEvents } from "../csi/node/watch/NodeEvents.ts"
+import { VolumeWatch } from "../csi/node/watch/VolumeWatch.ts"
 import { HostPaths } from "../mount/memory/HostPaths.ts"
 import { StageRecords } from "../mount/StageRecords.ts"
 import { MemoryExports } from "../nvme/memory/MemoryExports.ts"
@@ -17,7 +20,7 @@ import { simulatedExport } from "./SimulatedExports.ts"
 export const runNode = ({ common, node }: { readonly common: CommonFlags; readonly node: NodeFlags }) =>
   serveDriver(common, { controller: false, rpcs: nodeRpcs(node), components: {} }).pipe(
     Effect.provide(
-      Layer.merge(nodeServices(node), VolumeLock.layer).pipe(Layer.provideMerge(observability(common)))
+      nodeServices(node).pipe(Layer.provideMerge(VolumeLock.layer), Layer.provideMerge(observability(common)))
     )
   )
 
@@ -36,11 +39,16 @@ export const nodeServices = (flags: NodeFlags) =>
       })
     }
     yield* Effect.logWarning("connections, file systems and mounts are simulated: no data is kept")
-    return Layer.mergeAll(
+    const { deviceTimeout, maxVolumes, nodeId } = flags
+    return volumeWatch({ nodeId, maxVolumes, deviceTimeout }).pipe(Layer.provideMerge(Layer.mergeAll(
+      NodeEvents.layerNone,
       StageRecords.layerMemory,
       MemoryKernel.layer({ deviceDelayMillis: 20 }).pipe(
         Layer.provide(MemoryExports.layerOf(simulatedExport(flags.simulatorSocket))),
         Layer.provide(HostPaths.layerReal(`${flags.stateDirectory}/simulated`))
       )
-    )
+    )))
   }))
+
+const volumeWatch = (node: NodeConfig) =>
+  VolumeWatch.layer({ node, pollInterval: Duration.seconds(5), orphanGracePeriod: Duration.minutes(5) })

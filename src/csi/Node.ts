@@ -13,9 +13,11 @@ import { stageVolume } from "./node/Stage.ts"
 import { getVolumeStats } from "./node/Stats.ts"
 import { unpublishVolume } from "./node/Unpublish.ts"
 import { unstageVolume } from "./node/Unstage.ts"
+import type { NodeEvents } from "./node/watch/NodeEvents.ts"
+import type { VolumeWatch } from "./node/watch/VolumeWatch.ts"
 
 /** What the RPCs of the Node service work with. */
-export type NodeServices = NvmeFabric | Mounter | StageRecords | VolumeLock
+export type NodeServices = NvmeFabric | Mounter | StageRecords | VolumeLock | VolumeWatch | NodeEvents
 
 /**
  * The Node service of the CSI spec. Each RPC checks its request first, then takes the lock of its volume (`ABORTED` when

@@ -69,7 +69,7 @@ export class Mounter extends Context.Service<Mounter, {
     readonly path: string
     readonly fsType: FsType
     readonly flags: ReadonlyArray<string>
-  }): Effect.Effect<void, MountFailed | ForeignContent>
+  }): Effect.Effect<void, MountFailed | ForeignContent | FilesystemDamaged>
   /**
    * Bind-mounts `source` at `target`, which is made if missing (its parent must exist) and removed again on failure. Adds to
    * what is mounted there, so look first.
@@ -81,6 +81,13 @@ export class Mounter extends Context.Service<Mounter, {
   }): Effect.Effect<void, MountFailed | TargetOccupied | StorageExhausted>
   /** Unmounts until the mount table shows nothing at `path`. Nothing there is success. Never forces. */
   unmount(path: string): Effect.Effect<void, MountFailed | VolumeInUse | MountTableUnreadable>
+  /** Everything mounted, in the host's view, in the order of the mount table. */
+  readonly mounts: Effect.Effect<ReadonlyArray<MountEntry>, MountTableUnreadable>
+  /**
+   * Takes everything at `path` out of the mount table although its device does not answer, for a mount at which `unmount`
+   * would wait for ever. Fails when anything uses the device apart from these mounts, a file open on it included.
+   */
+  forceUnmount(path: string): Effect.Effect<void, MountFailed | VolumeInUse | MountTableUnreadable>
   /** Everything mounted exactly at `path`, the visible one last. Links are resolved. */
   mountsAt(path: string): Effect.Effect<ReadonlyArray<MountEntry>, MountTableUnreadable>
   /** Everything mounted from the device, anywhere in the host's view. */

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { fsTypes } from "../volume/AccessMode.ts"
 import { Nqn } from "../volume/Nqn.ts"
 import { VolumeId } from "../volume/VolumeId.ts"
 
@@ -14,12 +15,24 @@ export type StageMode = typeof StageMode.Type
 const StageMode = Schema.Union([
   Schema.TaggedStruct("Block", {}),
   Schema.TaggedStruct("Filesystem", {
-    fsType: Schema.String,
+    fsType: Schema.Literals(fsTypes),
     /** The UUID in the file system's superblock. */
     uuid: Schema.String,
     flags: Schema.Array(Schema.String)
   })
 ])
+
+/** Where the volume was connected, and how: what connecting it again takes. Times are in seconds. */
+export interface RecordedConnection extends Schema.Schema.Type<typeof RecordedConnection> {}
+const RecordedConnection = Schema.Struct({
+  address: Schema.String,
+  port: Schema.Int,
+  tuning: Schema.Struct({
+    ctrlLossTmo: Schema.Int,
+    reconnectDelay: Schema.Int,
+    keepAliveTmo: Schema.Int
+  })
+})
 
 /**
  * What this node did for one volume, kept across restarts of the plugin and of the node. NodeUnstageVolume gets nothing
@@ -41,5 +54,7 @@ export const StageRecord = Schema.Struct({
     sizeBytes: Schema.BigIntFromString,
     identity: Schema.String
   }),
-  publications: Schema.Array(Publication)
+  publications: Schema.Array(Publication),
+  /** Absent in records of releases that did not keep it, until the volume is staged again. */
+  connection: Schema.optionalKey(RecordedConnection)
 })

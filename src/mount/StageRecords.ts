@@ -11,6 +11,8 @@ export class StageRecords extends Context.Service<StageRecords, {
   /** Replaces the volume's record as a whole; after a crash the old or the new one is there. */
   put(record: StageRecord): Effect.Effect<void, StageRecordFailed>
   get(id: VolumeId): Effect.Effect<Option.Option<StageRecord>>
+  /** Whether there is a record of the volume at all, readable or not: a damaged one still says that it was staged. */
+  has(id: VolumeId): Effect.Effect<boolean, StageRecordFailed>
   /** Absent to begin with is success. */
   remove(id: VolumeId): Effect.Effect<void, StageRecordFailed>
   /** Every readable record, sorted by volume id. */
@@ -23,6 +25,7 @@ export class StageRecords extends Context.Service<StageRecords, {
       StageRecords.of({
         put: (record) => Ref.update(records, (all) => new Map(all).set(record.volumeId, record)),
         get: (id) => Effect.map(Ref.get(records), (all) => Option.fromUndefinedOr(all.get(id))),
+        has: (id) => Effect.map(Ref.get(records), (all) => all.has(id)),
         remove: (id) => Ref.update(records, (all) => new Map([...all].filter(([key]) => key !== id))),
         list: Effect.map(Ref.get(records), (all) => [...all.values()].toSorted(byVolume))
       }))
@@ -89,6 +92,9 @@ const makeFiles = Effect.fnUntraced(function*(directory: string) {
     )
   )
 
+  const has = (id: VolumeId) =>
+    Effect.mapError(fs.exists(fileOf(id)), failed(id, `the stage record of volume ${id} cannot be looked for`))
+
   const list = fs.readDirectory(directory).pipe(
     Effect.mapError(failed("directory", `state directory ${directory} cannot be read`)),
     Effect.flatMap((names) =>
@@ -100,6 +106,7 @@ const makeFiles = Effect.fnUntraced(function*(directory: string) {
   return StageRecords.of({
     put,
     get: (id) => Effect.map(read(fileOf(id)), Option.filter((record) => record.volumeId === id)),
+    has,
     remove,
     list
   })

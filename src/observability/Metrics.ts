@@ -40,8 +40,51 @@ export const nvmeConnectDurationSeconds = histogram(
   operationSeconds
 )
 
+export const nvmeConnectionsActive = gauge(
+  "rds_csi_nvme_connections_active",
+  "Staged volumes on this node whose connection carries I/O."
+)
+/** Label: `state` (`live`, `connecting`, `gone`). */
+export const nvmeConnections = gauge(
+  "rds_csi_nvme_connections",
+  "Staged volumes on this node, by the state of their connection."
+)
+/** Label: `status`. */
+export const nvmeReconnectsTotal = counter(
+  "rds_csi_nvme_reconnects_total",
+  "Connects of staged volumes whose controller had vanished."
+)
+export const nvmeOutageDurationSeconds = histogram(
+  "rds_csi_nvme_outage_duration_seconds",
+  "Time for which a staged volume's connection was seen down, until it was seen up again.",
+  [1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600]
+)
+/** Label: `problem` (`stale`, `not_mounted`, `no_device`, `read_only`, `failing`). */
+export const volumeProblems = gauge(
+  "rds_csi_volume_problems",
+  "Staged volumes on this node that are connected and not usable, by what is wrong."
+)
+export const staleMountsDetectedTotal = counter(
+  "rds_csi_stale_mounts_detected_total",
+  "Times that a staged volume was found to have come back as another device."
+)
+/** Label: `status`. */
+export const staleRecoveriesTotal = counter(
+  "rds_csi_stale_recoveries_total",
+  "Attempts to mount a volume afresh that had come back as another device."
+)
+export const orphansCleanedTotal = counter(
+  "rds_csi_orphans_cleaned_total",
+  "Connections that belonged to no staged volume and were ended."
+)
+
 /** Labels: `operation` (`mount`, `unmount`, …), `status`. */
 export const mountOperationsTotal = counter("rds_csi_mount_operations_total", "Mounts and unmounts.")
+
+export const hostCommandsLeftTotal = counter(
+  "rds_csi_host_commands_left_total",
+  "Programs of the host that not even SIGKILL ended, and that were left behind."
+)
 
 /** Label: `status`. */
 export const attachmentAttachTotal = counter("rds_csi_attachment_attach_total", "ControllerPublishVolume calls.")

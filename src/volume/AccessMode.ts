@@ -9,7 +9,7 @@ export const accessModes = [
   "SINGLE_NODE_MULTI_WRITER"
 ] as const
 
-const fsTypes = ["ext4", "ext3", "xfs"] as const
+export const fsTypes = ["ext4", "ext3", "xfs"] as const
 
 /** The CSI specification allows the mount flags of a capability this many bytes in total. */
 const maxMountFlagBytes = 4096

@@ -45,12 +45,19 @@ describe("StageRecords", () => {
         yield* records.remove(a.volumeId)
         yield* records.put(a)
         yield* records.put(b)
-        const changed = { ...a, mode: { _tag: "Block" as const }, publications: [] }
+        const connection = {
+          address: "10.42.68.1",
+          port: 4420,
+          tuning: { ctrlLossTmo: -1, reconnectDelay: 5, keepAliveTmo: 0 }
+        }
+        const changed = { ...a, mode: { _tag: "Block" as const }, publications: [], connection }
         yield* records.put(changed)
         assert.deepStrictEqual(yield* records.get(a.volumeId), Option.some(changed))
         const listed = yield* records.list
         assert.deepStrictEqual(listed, [changed, b].toSorted((x, y) => x.volumeId < y.volumeId ? -1 : 1))
+        assert.isTrue(yield* records.has(a.volumeId))
         yield* records.remove(a.volumeId)
+        assert.isFalse(yield* records.has(a.volumeId))
         assert.deepStrictEqual(yield* records.list, [b])
       })))
   }
@@ -90,6 +97,7 @@ describe("StageRecords", () => {
         for (const content of damaged) {
           yield* fs.writeFileString(file, content)
           assert.isTrue(Option.isNone(yield* records.get(record.volumeId)), content)
+          assert.isTrue(yield* records.has(record.volumeId), content)
         }
         yield* fs.writeFileString(`${file}.new`, "left by a crash")
         yield* records.put(record)

@@ -1,10 +1,11 @@
-import { Effect, Option } from "effect"
+import { Effect, Option, Result } from "effect"
 import { Mounter, sameDevice } from "../../mount/Mounter.ts"
 import type { Publication, StageRecord } from "../../mount/StageRecord.ts"
 import { StageRecords } from "../../mount/StageRecords.ts"
 import { type NvmeDevice, NvmeFabric } from "../../nvme/NvmeFabric.ts"
 import type { AccessMode } from "../../volume/AccessMode.ts"
 import { Nqn } from "../../volume/Nqn.ts"
+import { decode } from "../../volume/VolumeContext.ts"
 import { VolumeIncompatible } from "../Errors.ts"
 import type { NodePublishVolumeRequest } from "../gen/csi_pb.ts"
 import { absolutePath, capability, existingVolumeId, required } from "../Requests.ts"
@@ -12,6 +13,7 @@ import type { NodeConfig } from "./Config.ts"
 import { clearedStaging, mountFilesystem, type WantedFilesystem } from "./Filesystem.ts"
 import { countedMount, examine } from "./Mounts.ts"
 import { exclusively, recordOf, refuse, usageOf, type WantedVolume } from "./Volume.ts"
+import { VolumeWatch } from "./watch/VolumeWatch.ts"
 
 /** A staged volume, as one call wants it at a target. */
 interface Wanted {
@@ -36,7 +38,9 @@ export const publishVolume = (config: NodeConfig) =>
     const id = yield* existingVolumeId(volumeId)
     const stagingPath = request.stagingTargetPath
     if (stagingPath === "") return yield* refuse(config, id, "needs staging_target_path: stage it first")
-    const volume = { id, nqn: Nqn.ofVolume(id), stagingPath, usage, readOnly }
+    const context = Result.getOrUndefined(decode(request.volumeContext, id))
+    const connection = context && { address: context.address, port: context.port, tuning: context.tuning }
+    const volume = { id, nqn: Nqn.ofVolume(id), stagingPath, usage, readOnly, ...(connection && { connection }) }
     const target = { targetPath, readOnly: readOnly || request.readonly }
     yield* exclusively(config, id)(publish(config, volume, target, wanted.accessMode))
     return {}
@@ -160,13 +164,15 @@ const otherTargets = Effect.fnUntraced(function*({ volume, target, device, recor
   )
 })
 
-/** Adds the target to the volume's record, which is made up from what is there if it was lost. */
+/** Adds the target to the volume's record, which is made up from what is there if it was lost, and has the volume watched. */
 const recordTarget = Effect.fnUntraced(function*({ volume, target, device }: Wanted) {
   const records = yield* StageRecords
   const record = yield* records.get(volume.id)
   const base = Option.isSome(record) ? record.value : recordOf(volume, device, yield* uuidOf(volume, device), record)
   const others = base.publications.filter(({ targetPath }) => targetPath !== target.targetPath)
-  yield* records.put({ ...base, publications: [...others, target] })
+  const published = { ...base, publications: [...others, target] }
+  yield* records.put(published)
+  yield* VolumeWatch.use((watch) => watch.started(published))
 })
 
 const uuidOf = Effect.fnUntraced(function*({ usage }: WantedVolume, device: NvmeDevice) {

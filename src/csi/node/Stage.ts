@@ -1,19 +1,20 @@
 import { Effect, Option } from "effect"
 import { Mounter } from "../../mount/Mounter.ts"
-import type { StageRecord } from "../../mount/StageRecord.ts"
+import type { RecordedConnection, StageRecord } from "../../mount/StageRecord.ts"
 import { StageRecords } from "../../mount/StageRecords.ts"
-import { type FabricTarget, type NvmeDevice, NvmeFabric } from "../../nvme/NvmeFabric.ts"
+import { type NvmeDevice, NvmeFabric } from "../../nvme/NvmeFabric.ts"
 import { waitForDevice } from "../../nvme/WaitForDevice.ts"
 import { measured, nvmeConnectDurationSeconds, nvmeConnectsTotal } from "../../observability/Metrics.ts"
-import { Nqn } from "../../volume/Nqn.ts"
-import { decode, type VolumeContext } from "../../volume/VolumeContext.ts"
+import { decode } from "../../volume/VolumeContext.ts"
 import { VolumeIncompatible } from "../Errors.ts"
 import type { NodeStageVolumeRequest } from "../gen/csi_pb.ts"
 import { absolutePath, capability, existingVolumeId, required } from "../Requests.ts"
 import type { NodeConfig } from "./Config.ts"
 import { clearedStaging, mountFilesystem } from "./Filesystem.ts"
 import { examine, usersOf } from "./Mounts.ts"
-import { exclusively, recordOf, usageOf, type WantedVolume } from "./Volume.ts"
+import { exclusively, recordOf, targetOf, usageOf, type WantedVolume } from "./Volume.ts"
+import { NodeEvents } from "./watch/NodeEvents.ts"
+import { VolumeWatch } from "./watch/VolumeWatch.ts"
 
 /**
  * CSI spec, NodeStageVolume: connects the volume and, for a file system, mounts it at the staging path. Everything comes
@@ -27,23 +28,50 @@ export const stageVolume = (config: NodeConfig) =>
     const { usage, readOnly } = yield* Effect.fromResult(usageOf(yield* capability(request.volumeCapability)))
     const id = yield* existingVolumeId(volumeId)
     const context = yield* Effect.fromResult(decode(request.volumeContext, id))
-    const volume = { id, nqn: context.nqn, stagingPath, usage, readOnly }
-    yield* exclusively(config, id)(stage(config, volume, context))
+    const { address, nqn, port, tuning } = context
+    const volume = { id, nqn, stagingPath, usage, readOnly, connection: { address, port, tuning } }
+    yield* exclusively(config, id)(Effect.andThen(stage(config, volume), watch(volume)))
     return {}
   })
 
-const stage = Effect.fnUntraced(function*(config: NodeConfig, volume: WantedVolume, context: VolumeContext) {
+/** A volume that this call connects. */
+interface ConnectedVolume extends WantedVolume {
+  readonly connection: RecordedConnection
+}
+
+const stage = Effect.fnUntraced(function*(config: NodeConfig, volume: ConnectedVolume) {
   const records = yield* StageRecords
   const fabric = yield* NvmeFabric
   const previous = yield* records.get(volume.id)
   const before = yield* fabric.device(volume.nqn)
   if (yield* isStaged(config, volume, before, previous)) return
-  const connection = yield* fabric.connect(targetOf(config, context)).pipe(
-    measured({ total: nvmeConnectsTotal, seconds: nvmeConnectDurationSeconds })
+  const connection = yield* fabric.connect(targetOf(config, volume.nqn, volume.connection)).pipe(
+    measured({ total: nvmeConnectsTotal, seconds: nvmeConnectDurationSeconds }),
+    told(volume, "ConnectionFailure")
   )
   yield* finish(config, volume, previous).pipe(
+    told(volume, "MountFailure"),
     Effect.tapError(() => undo(volume, { disconnect: !connection.adopted, forget: Option.isNone(previous) }))
   )
+})
+
+/** Tells people why a volume could not be staged; the orchestrator repeats the call, and its own events say little. */
+const told =
+  ({ id }: WantedVolume, reason: "ConnectionFailure" | "MountFailure") =>
+  <A, E extends { readonly message: string }, R>(self: Effect.Effect<A, E, R>) =>
+    Effect.tapError(
+      self,
+      ({ message }) => NodeEvents.use((events) => events.publish({ reason, volumeId: id, message }))
+    )
+
+/** Has the staged volume watched. A record that was written before connections were kept gets this one. */
+const watch = Effect.fnUntraced(function*({ connection, id }: ConnectedVolume) {
+  const records = yield* StageRecords
+  const record = yield* records.get(id)
+  if (Option.isNone(record)) return
+  const complete = { ...record.value, connection: record.value.connection ?? connection }
+  if (record.value.connection === undefined) yield* records.put(complete)
+  yield* VolumeWatch.use((volumeWatch) => volumeWatch.started(complete))
 })
 
 /** Whether the volume is staged as it is wanted. Fails if it is staged in another way. */
@@ -69,15 +97,6 @@ const stagedOtherwise = (config: NodeConfig, { id, stagingPath }: WantedVolume, 
   new VolumeIncompatible({
     message: `volume ${id} is staged ${how} at ${stagingPath} on node ${config.nodeId}; unstage it first`
   })
-
-const targetOf = ({ nodeId }: NodeConfig, { nqn, address, port, tuning }: VolumeContext): FabricTarget => ({
-  nqn,
-  address,
-  port,
-  tuning,
-  hostNqn: Nqn.host(nodeId),
-  hostId: Nqn.hostId(nodeId)
-})
 
 /** Everything after the connect. */
 const finish = Effect.fnUntraced(function*(

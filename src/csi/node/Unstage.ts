@@ -10,6 +10,7 @@ import { required } from "../Requests.ts"
 import type { NodeConfig } from "./Config.ts"
 import { countedMount, examine, usersOf } from "./Mounts.ts"
 import { exclusively, refuse } from "./Volume.ts"
+import { VolumeWatch } from "./watch/VolumeWatch.ts"
 
 /**
  * CSI spec, NodeUnstageVolume: unmounts the staging path and disconnects the volume, after making sure that nothing else on
@@ -42,7 +43,9 @@ const unstage = Effect.fnUntraced(function*(config: NodeConfig, id: VolumeId, st
     )
   }
   yield* disconnect(config, id)
-  yield* records.remove(id)
+  yield* Effect.uninterruptible(
+    Effect.andThen(records.remove(id), VolumeWatch.use((volumeWatch) => volumeWatch.stopped(id)))
+  )
 })
 
 const refuseWhileUsed = Effect.fnUntraced(function*(

@@ -1,10 +1,10 @@
 import { Effect, Option, Result } from "effect"
 import { mountFlags } from "../../mount/MountFlags.ts"
-import type { StageRecord } from "../../mount/StageRecord.ts"
-import type { NvmeDevice } from "../../nvme/NvmeFabric.ts"
+import type { RecordedConnection, StageRecord } from "../../mount/StageRecord.ts"
+import type { FabricTarget, NvmeDevice } from "../../nvme/NvmeFabric.ts"
 import { type Capability, type FsType, isReadOnly } from "../../volume/AccessMode.ts"
 import type { InvalidArgument } from "../../volume/Errors.ts"
-import type { Nqn } from "../../volume/Nqn.ts"
+import { Nqn } from "../../volume/Nqn.ts"
 import type { VolumeId } from "../../volume/VolumeId.ts"
 import { VolumeLock } from "../../volume/VolumeLock.ts"
 import { FailedPrecondition } from "../Errors.ts"
@@ -23,6 +23,8 @@ export interface WantedVolume {
   readonly usage: Usage
   /** The access mode, or a mount option, forbids writing. Nothing is formatted, repaired or grown then. */
   readonly readOnly: boolean
+  /** Where and how it is connected, as the call has it; absent when it does not say, or says it in a form of long ago. */
+  readonly connection?: RecordedConnection
 }
 
 /** The usage that a capability asks for; mount options are checked. */
@@ -41,27 +43,44 @@ export const usageOf = ({ accessMode, accessType }: Capability): Result.Result<
 
 /** One operation at a time on a volume of this node; whoever comes second is told to come again (`ABORTED`). */
 export const exclusively = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(VolumeLock, (lock) => lock.tryLock(`volume ${id} on node ${config.nodeId}`)(self))
+  Effect.flatMap(VolumeLock, (lock) => lock.tryLock(lockKey(config, id))(self))
+
+/** The same lock for work that no call waits for: whoever comes second waits. */
+export const inTurn = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(VolumeLock, (lock) => lock.withLock(lockKey(config, id))(self))
+
+const lockKey = ({ nodeId }: NodeConfig, id: VolumeId) => `volume ${id} on node ${nodeId}`
+
+/** What to ask of the initiator to connect the volume `nqn` to this node. */
+export const targetOf = (
+  { nodeId }: NodeConfig,
+  nqn: Nqn,
+  { address, port, tuning }: RecordedConnection
+): FabricTarget => ({ nqn, address, port, tuning, hostNqn: Nqn.host(nodeId), hostId: Nqn.hostId(nodeId) })
 
 /**
- * The record of `volume` as staged on `device`, with the publications of the one before; `uuid` is the file system's, "" for
- * a block volume.
+ * The record of `volume` as staged on `device`. Publications come from the record before, and so does the connection unless
+ * this call made one; `uuid` is the file system's, "" for a block volume.
  */
 export const recordOf = (
   volume: WantedVolume,
   device: NvmeDevice,
   uuid: string,
   previous: Option.Option<StageRecord>
-): StageRecord => ({
-  version: 1,
-  volumeId: volume.id,
-  nqn: volume.nqn,
-  stagingPath: volume.stagingPath,
-  mode: volume.usage._tag === "Block" ? volume.usage : { ...volume.usage, uuid },
-  readOnly: volume.readOnly,
-  device,
-  publications: Option.match(previous, { onNone: () => [], onSome: ({ publications }) => publications })
-})
+): StageRecord => {
+  const { connection = Option.getOrUndefined(previous)?.connection } = volume
+  return {
+    version: 1,
+    volumeId: volume.id,
+    nqn: volume.nqn,
+    stagingPath: volume.stagingPath,
+    mode: volume.usage._tag === "Block" ? volume.usage : { ...volume.usage, uuid },
+    readOnly: volume.readOnly,
+    device,
+    publications: Option.match(previous, { onNone: () => [], onSome: ({ publications }) => publications }),
+    ...(connection === undefined ? {} : { connection })
+  }
+}
 
 /** The UUID of the file system that this node last saw on the volume; None for a block volume, or without a record. */
 export const recordedUuid = (record: Option.Option<StageRecord>): Option.Option<string> =>

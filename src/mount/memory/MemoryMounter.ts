@@ -84,6 +84,18 @@ const makeMounter = Effect.fnUntraced(function*() {
     )
   )
 
+  const forceUnmount = Effect.fnUntraced(function*(path: string) {
+    const table = yield* host.table
+    const here = table.filter((entry) => entry.path === path)
+    const openers = yield* Effect.forEach(here, ({ device }) => host.openers(device))
+    const elsewhere = table.filter((entry) =>
+      entry.path !== path && here.some(({ device }) => sameDevice(device, entry.device))
+    )
+    const users = [...elsewhere.map((entry) => `mounted at ${entry.path}`), ...openers.flat()]
+    if (users.length > 0) return yield* new VolumeInUse({ message: `${path} is still in use (${users.join(", ")})` })
+    yield* unmount(path)
+  })
+
   const makeBlockNode = Effect.fnUntraced(
     function*(target: string, node: BlockNode) {
       const kind = yield* paths.kind(target)
@@ -133,6 +145,8 @@ const makeMounter = Effect.fnUntraced(function*() {
     mount,
     bind: ({ source, target, readOnly }) => bind(source, target, readOnly),
     unmount,
+    forceUnmount,
+    mounts: host.table,
     mountsAt: (path) => Effect.map(host.table, (table) => table.filter((entry) => entry.path === path)),
     mountsOf: (device) => Effect.map(host.table, (table) => table.filter((entry) => sameDevice(entry.device, device))),
     holders: (device) => host.openers(device),

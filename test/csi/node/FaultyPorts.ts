@@ -63,6 +63,8 @@ const faultyMounter = (mounter: Mounter["Service"], around: Around) => {
     mount: (options) => around("mount", mounter.mount(options), failed("mount")),
     bind: (options) => around("bind", mounter.bind(options), failed("bind")),
     unmount: (path) => around("unmount", mounter.unmount(path), failed("unmount")),
+    forceUnmount: (path) => around("forceUnmount", mounter.forceUnmount(path), failed("unmount")),
+    mounts: around("mounts", mounter.mounts, blind),
     mountsAt: (path) => around("mountsAt", mounter.mountsAt(path), blind),
     mountsOf: (device) => around("mountsOf", mounter.mountsOf(device), blind),
     holders: (device) => around("holders", mounter.holders(device), blind),
@@ -79,6 +81,7 @@ const faultyRecords = (records: StageRecords["Service"], around: Around) => {
   return StageRecords.of({
     put: (record) => around("put", records.put(record), failed),
     get: (id) => around("get", records.get(id), failed).pipe(Effect.catch(() => Effect.succeedNone)),
+    has: (id) => around("has", records.has(id), failed),
     remove: (id) => around("remove", records.remove(id), failed),
     list: around("list", records.list, failed)
   })

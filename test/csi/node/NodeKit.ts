@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf"
-import { Context, Duration, Effect, Layer, Result, type Scope } from "effect"
+import { Context, Duration, Effect, Layer, Option, Result, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import {
   CapacityRangeSchema,
@@ -12,8 +12,10 @@ import {
   VolumeCapability_AccessMode_Mode as Mode,
   type VolumeCapabilitySchema
 } from "../../../src/csi/gen/csi_pb.ts"
-import { makeNode } from "../../../src/csi/Node.ts"
+import { makeNode, type NodeServices } from "../../../src/csi/Node.ts"
 import * as MemoryKernel from "../../../src/csi/node/MemoryKernel.ts"
+import { NodeEvents } from "../../../src/csi/node/watch/NodeEvents.ts"
+import { VolumeWatch } from "../../../src/csi/node/watch/VolumeWatch.ts"
 import { type DriverError, type Status, type StatusCode, toStatus } from "../../../src/csi/Status.ts"
 import { HostPaths } from "../../../src/mount/memory/HostPaths.ts"
 import { MemoryHost } from "../../../src/mount/memory/MemoryHost.ts"
@@ -114,13 +116,29 @@ export const contextOf = (more: Record<string, string> = {}) => ({ nvmeAddress: 
 /** The RPCs as kubelet calls them for a volume. */
 export type Driver = Effect.Success<ReturnType<typeof startDriver>>
 
-/** A process of the driver on the machine. */
+export const nodeConfig = { nodeId, maxVolumes: 0, deviceTimeout: Duration.seconds(30) }
+
+/** What watches the volumes of a process, on its ports and its lock. */
+export type Watching = Layer.Layer<VolumeWatch | NodeEvents, never, Ports | VolumeLock>
+
+const unwatched: Watching = Layer.merge(
+  NodeEvents.layerNone,
+  Layer.succeed(VolumeWatch, {
+    started: () => Effect.void,
+    stopped: () => Effect.void,
+    condition: () => Effect.succeed({ reconnect: Option.none(), problem: Option.none() })
+  })
+)
+
+/** A process of the driver on the machine. Watching ends with the scope. */
 export const startDriver = Effect.fnUntraced(
-  function*(machine: Machine, faults: Faults = () => Effect.succeed("none")) {
-    const node = makeNode({ nodeId, maxVolumes: 0, deviceTimeout: Duration.seconds(30) })
+  function*(machine: Machine, faults: Faults = () => Effect.succeed("none"), watching: Watching = unwatched) {
+    const node = makeNode(nodeConfig)
     const lock = yield* Layer.build(Layer.fresh(VolumeLock.layer))
-    const services = Context.merge(faultyPorts(machine.ports, faults), lock)
-    const run = <A, E>(self: Effect.Effect<A, E, Ports | VolumeLock>) => Effect.provideContext(self, services)
+    const below = Context.merge(faultyPorts(machine.ports, faults), lock)
+    const watch = yield* Layer.build(Layer.fresh(watching)).pipe(Effect.provideContext(below))
+    const services = Context.merge(below, watch)
+    const run = <A, E>(self: Effect.Effect<A, E, NodeServices>) => Effect.provideContext(self, services)
     const wanted = (capability: Capability | null | undefined) =>
       capability === null ? {} : { volumeCapability: capability ?? mountCapability() }
     return {

@@ -57,6 +57,29 @@ describe("the memory host behaves as Linux does", () => {
       assert.deepStrictEqual(yield* mounter.mountsAt("/a"), [])
     }).pipe(Effect.provide(node)))
 
+  it.effect("a mount is forced only when nothing else uses the device", () =>
+    Effect.gen(function*() {
+      const mounter = yield* Mounter
+      const host = yield* MemoryHost
+      const paths = yield* HostPaths
+      yield* paths.makeDirectory("/a")
+      const device = yield* formatted("one", "ext4")
+      yield* mounter.mount({ device, path: "/a", fsType: "ext4", flags: [] })
+      yield* mounter.bind({ source: "/a", target: "/b", readOnly: false })
+      assert.include((yield* Effect.flip(mounter.forceUnmount("/a"))).message, "mounted at /b")
+      yield* mounter.unmount("/b")
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* host.openDevice(device, "a program")
+        assert.strictEqual((yield* Effect.flip(mounter.forceUnmount("/a")))._tag, "VolumeInUse")
+      }))
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* host.openFile("/a")
+        assert.strictEqual((yield* Effect.flip(mounter.forceUnmount("/a")))._tag, "VolumeInUse")
+      }))
+      yield* mounter.forceUnmount("/a")
+      assert.deepStrictEqual(yield* mounter.mountsOf(device), [])
+    }).pipe(Effect.provide(node)))
+
   it.effect("an ext4 may be mounted twice; an XFS of the same UUID on another device only with nouuid", () =>
     Effect.gen(function*() {
       const mounter = yield* Mounter

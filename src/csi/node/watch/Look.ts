@@ -1,0 +1,48 @@
+import { type Duration, Effect, Option, Ref } from "effect"
+import type { MountTableUnreadable } from "../../../mount/Errors.ts"
+import { type MountEntry, Mounter } from "../../../mount/Mounter.ts"
+import type { FabricUnreadable } from "../../../nvme/Errors.ts"
+import { NvmeFabric, type Subsystem } from "../../../nvme/NvmeFabric.ts"
+import type { Nqn } from "../../../volume/Nqn.ts"
+import type { Sight } from "./Health.ts"
+
+/** Everything that the kernel shows of the node's volumes, read at once. */
+export interface Look {
+  readonly subsystems: ReadonlyArray<Subsystem>
+  readonly mounts: ReadonlyArray<MountEntry>
+}
+
+/** Why there was nothing to see. Never to be taken for "not connected" or "not mounted". */
+export type LookFailure = FabricUnreadable | MountTableUnreadable
+
+/**
+ * A look that those who ask within `validFor` share, so that a hundred watched volumes cost one reading of sysfs and of the
+ * mount table. It may be a little old: good for noticing, not for acting. When it begins to fail, and when it works again, is
+ * logged.
+ */
+export const makeLook = Effect.fnUntraced(function*(validFor: Duration.Duration) {
+  const fabric = yield* NvmeFabric
+  const mounter = yield* Mounter
+  const failing = yield* Ref.make(false)
+  const look: Effect.Effect<Look, LookFailure> = Effect.all({ subsystems: fabric.subsystems, mounts: mounter.mounts })
+  return yield* look.pipe(
+    Effect.tap(() => whenChanged(failing, false, Effect.logInfo("volumes are watched again"))),
+    Effect.tapError(({ message }) =>
+      whenChanged(failing, true, Effect.logWarning(`volumes are not watched for now: ${message}`))
+    ),
+    Effect.cachedWithTTL(validFor)
+  )
+})
+
+const whenChanged = (state: Ref.Ref<boolean>, now: boolean, tell: Effect.Effect<void>) =>
+  Effect.flatMap(Ref.getAndSet(state, now), (before) => before === now ? Effect.void : tell)
+
+/** What the look shows of the volume `nqn` that is staged at `path`. */
+export const sightOf = ({ mounts, subsystems }: Look, nqn: Nqn, path: string): Sight => {
+  const subsystem = subsystems.find((one) => one.nqn === nqn)
+  return {
+    controllers: subsystem?.controllers ?? [],
+    device: subsystem?.device ?? Option.none(),
+    mounts: mounts.filter((entry) => entry.path === path)
+  }
+}
