@@ -1,6 +1,6 @@
-import { Config, Duration } from "effect"
+import { Config, Duration, Option } from "effect"
 import { type Command, Flag } from "effect/cli"
-import { choice, timeSpan } from "./Values.ts"
+import { choice, parseTimeSpan, reading, timeSpan } from "./Values.ts"
 
 const attachments = choice("attachments", ["kubernetes", "memory"], "RDS_CSI_ATTACHMENTS").pipe(
   Flag.withDescription(
@@ -56,6 +56,16 @@ const leaderElection = Flag.Boolean("leader-election").pipe(
   Flag.withDefault(true)
 )
 
+const leaseDuration = reading("leader-election-lease-duration", {
+  metavar: "<time>",
+  parse: (text) =>
+    Option.filter(parseTimeSpan(text), (time) => Duration.toSeconds(time) >= 3 && Duration.toSeconds(time) % 1 === 0),
+  expected: "whole seconds, 3s or more"
+}).pipe(
+  Flag.withDescription("How long another replica waits for a leader that gives no sign of life before it takes over"),
+  Flag.withDefault(Duration.seconds(15))
+)
+
 const leaderElectionNamespace = Flag.String("leader-election-namespace").pipe(
   Flag.withDescription("Namespace of the Lease; empty for the one of this pod"),
   Flag.withDefault("")
@@ -70,6 +80,7 @@ export const attachmentFlags = {
   gracePeriod,
   reconcileInterval,
   leaderElection,
+  leaseDuration,
   leaderElectionNamespace
 }
 

@@ -61,6 +61,7 @@ const inCluster = (flags: AttachmentFlags, driver: string) =>
       driver,
       sharingPolicy: flags.sharingPolicy,
       leaderElection: flags.leaderElection,
+      leaseDuration: flags.leaseDuration,
       namespace: nonEmpty(flags.leaderElectionNamespace)
     })
     const health = Layer.effect(

@@ -49,14 +49,17 @@ export const choice = <const A extends string>(name: string, choices: ReadonlyAr
 const unitMillis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const
 const isTimeUnit = (text: string): text is keyof typeof unitMillis => Object.hasOwn(unitMillis, text)
 
-/** A flag that takes a length of time as Go and Kubernetes write it: `250ms`, `1.5h`. */
+/** A length of time as Go and Kubernetes write it: `250ms`, `1.5h`. */
+export const parseTimeSpan = (text: string): Option.Option<Duration.Duration> => {
+  const [, number, unit = ""] = /^([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)$/.exec(text) ?? []
+  return isTimeUnit(unit) ? Option.some(Duration.millis(Number(number) * unitMillis[unit])) : Option.none()
+}
+
+/** A flag that takes a length of time. */
 export const timeSpan = (name: string) =>
   reading(name, {
     metavar: "<time>",
-    parse: (text) => {
-      const [, number, unit = ""] = /^([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)$/.exec(text) ?? []
-      return isTimeUnit(unit) ? Option.some(Duration.millis(Number(number) * unitMillis[unit])) : Option.none()
-    },
+    parse: parseTimeSpan,
     expected: "a time with a unit: 250ms, 30s, 5m or 1h"
   })
 

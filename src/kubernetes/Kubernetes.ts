@@ -1,4 +1,4 @@
-import { Effect, Layer, type Option } from "effect"
+import { type Duration, Effect, Layer, type Option } from "effect"
 import { randomUUID } from "node:crypto"
 import { hostname } from "node:os"
 import { Leadership } from "../attachment/Leadership.ts"
@@ -11,7 +11,7 @@ import { kubernetesAttachmentStore } from "./KubernetesAttachmentStore.ts"
 import { kubernetesEvents } from "./KubernetesEvents.ts"
 import { kubernetesNodeRegistry } from "./KubernetesNodeRegistry.ts"
 import { kubernetesSharingGuard, type SharingPolicy } from "./KubernetesSharingGuard.ts"
-import { defaultLeaseTimes, leaderLease, leaseName } from "./LeaderLease.ts"
+import { leaderLease, leaseName, leaseTimes } from "./LeaderLease.ts"
 
 export interface KubernetesOptions {
   readonly source: ClusterSource
@@ -20,6 +20,8 @@ export interface KubernetesOptions {
   readonly sharingPolicy: SharingPolicy
   /** Whether replicas agree on a leader; without, this one leads. */
   readonly leaderElection: boolean
+  /** How long the others wait for a leader that gives no sign of life; whole seconds. */
+  readonly leaseDuration: Duration.Duration
   /** Where the leader's Lease is; none: the namespace that the process runs in. */
   readonly namespace: Option.Option<string>
 }
@@ -42,11 +44,11 @@ export const kubernetesServices = (options: KubernetesOptions) =>
     Layer.provide(kubeApiLayer(options.source))
   )
 
-const leadership = ({ driver, leaderElection, namespace }: KubernetesOptions) =>
+const leadership = ({ driver, leaderElection, leaseDuration, namespace }: KubernetesOptions) =>
   leaderElection
     ? Layer.unwrap(Effect.sync(() =>
       leaderLease({
-        ...defaultLeaseTimes,
+        ...leaseTimes(leaseDuration),
         name: leaseName(driver),
         namespace,
         identity: `${hostname()}_${randomUUID()}`

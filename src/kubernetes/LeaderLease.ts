@@ -19,12 +19,12 @@ export interface LeaseConfig {
   readonly retryPeriod: Duration.Duration
 }
 
-/** The times that Kubernetes' own controllers use. */
-export const defaultLeaseTimes = {
-  duration: Duration.seconds(15),
-  renewDeadline: Duration.seconds(10),
-  retryPeriod: Duration.seconds(2)
-}
+/** The other times in the same proportion as Kubernetes' own controllers have them: 15, 10 and 2 seconds. */
+export const leaseTimes = (duration: Duration.Duration) => ({
+  duration,
+  renewDeadline: Duration.times(duration, 2 / 3),
+  retryPeriod: Duration.times(duration, 2 / 15)
+})
 
 /** `controller-leader-rds-csi-srvlab-io`, in the manner of the sidecars' Leases. */
 export const leaseName = (driver: string): string =>

@@ -65,6 +65,7 @@ const appliance = [
   "attachment-grace-period",
   "attachment-reconcile-interval",
   "leader-election",
+  "leader-election-lease-duration",
   "leader-election-namespace"
 ]
 const node = ["simulator-socket", "state-dir", "max-volumes", "device-timeout"]
@@ -128,6 +129,7 @@ describe("a wrong command line ends with 64 and names the flag, the value and wh
     [[...controller, "--attachments=etcd"], ["--attachments", "etcd", "kubernetes or memory"]],
     [[...controller, "--rwx-policy=none"], ["--rwx-policy", "none", "warn or kubevirt-only or any"]],
     [[...controller, "--attachment-grace-period=30"], ["--attachment-grace-period", "\"30\"", "30s"]],
+    [[...controller, "--leader-election-lease-duration=2500ms"], ["lease-duration", "2500ms", "3s or more"]],
     [[...controller, "--cluster-id=a b"], ["--cluster-id", "a b", "letters, digits"]],
     [[...controller, "--driver-name=-x"], ["--driver-name", "-x", "63"]],
     [[...controller, "--endpoint=http://x"], ["--endpoint", "http://x", "unix:///"]],

@@ -1,11 +1,11 @@
 import { NodeFileSystem } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Option, Scope, Stream } from "effect"
 import { AttachmentStore } from "../../src/attachment/AttachmentStore.ts"
 import { Leadership } from "../../src/attachment/Leadership.ts"
 import { NodeRegistry } from "../../src/attachment/NodeRegistry.ts"
-import { clusterReadiness, type KubernetesOptions, kubernetesServices } from "../../src/kubernetes/Kubernetes.ts"
 import { SharingGuard } from "../../src/attachment/SharingGuard.ts"
+import { clusterReadiness, type KubernetesOptions, kubernetesServices } from "../../src/kubernetes/Kubernetes.ts"
 import { VolumeId } from "../../src/volume/VolumeId.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import { startCluster } from "../support/kubernetes/Harness.ts"
@@ -20,6 +20,7 @@ const start = Effect.fnUntraced(function*(options: Partial<KubernetesOptions> = 
     driver: "rds.csi.srvlab.io",
     sharingPolicy: "warn",
     leaderElection: true,
+    leaseDuration: Duration.seconds(15),
     namespace: Option.none(),
     ...options
   })

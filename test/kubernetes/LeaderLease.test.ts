@@ -1,9 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, DateTime, Effect, Exit, Layer, Metric, Option, Ref, Result, Schema, Scope, Stream } from "effect"
+import {
+  Arbitrary,
+  DateTime,
+  Duration,
+  Effect,
+  Exit,
+  Layer,
+  Metric,
+  Option,
+  Ref,
+  Result,
+  Schema,
+  Scope,
+  Stream
+} from "effect"
 import { TestClock } from "effect/testing"
 import { Leadership, whileLeader } from "../../src/attachment/Leadership.ts"
 import { KubeUnavailable } from "../../src/kubernetes/Errors.ts"
-import { defaultLeaseTimes, leaderLease, leaseName } from "../../src/kubernetes/LeaderLease.ts"
+import { leaderLease, leaseName, leaseTimes } from "../../src/kubernetes/LeaderLease.ts"
 import { leader } from "../../src/observability/Metrics.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import { kinds } from "../support/kubernetes/Kinds.ts"
@@ -33,7 +47,7 @@ const startReplica = Effect.fnUntraced(function*(store: Store, identity: string)
       return yield* cut
     }))
   const layer = leaderLease({
-    ...defaultLeaseTimes,
+    ...leaseTimes(Duration.seconds(15)),
     name: leaseName("rds.csi.srvlab.io"),
     namespace: Option.none(),
     identity

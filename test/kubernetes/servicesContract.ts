@@ -1,11 +1,12 @@
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Option, type Schema, Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Option, type Schema, Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { AttachmentEvents } from "../../src/attachment/AttachmentEvents.ts"
 import { AttachmentStore } from "../../src/attachment/AttachmentStore.ts"
 import type { MigrationEnded } from "../../src/attachment/Facts.ts"
 import { Leadership } from "../../src/attachment/Leadership.ts"
 import { NodeRegistry } from "../../src/attachment/NodeRegistry.ts"
+import { SharingGuard } from "../../src/attachment/SharingGuard.ts"
 import { ClusterNodes } from "../../src/kubernetes/ClusterNodes.ts"
 import { ClusterView } from "../../src/kubernetes/ClusterView.ts"
 import { EventRecorder } from "../../src/kubernetes/EventRecorder.ts"
@@ -13,10 +14,9 @@ import { KubeApi } from "../../src/kubernetes/KubeApi.ts"
 import { kubernetesAttachmentStore } from "../../src/kubernetes/KubernetesAttachmentStore.ts"
 import { kubernetesEvents } from "../../src/kubernetes/KubernetesEvents.ts"
 import { kubernetesNodeRegistry } from "../../src/kubernetes/KubernetesNodeRegistry.ts"
-import { defaultLeaseTimes, leaderLease } from "../../src/kubernetes/LeaderLease.ts"
-import { leases, persistentVolumes } from "../../src/kubernetes/Resources.ts"
-import { SharingGuard } from "../../src/attachment/SharingGuard.ts"
 import { kubernetesSharingGuard } from "../../src/kubernetes/KubernetesSharingGuard.ts"
+import { leaderLease, leaseTimes } from "../../src/kubernetes/LeaderLease.ts"
+import { leases, persistentVolumes } from "../../src/kubernetes/Resources.ts"
 import { VolumeId } from "../../src/volume/VolumeId.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import { apiLayer } from "../support/kubernetes/Harness.ts"
@@ -194,7 +194,7 @@ export const servicesContract = (subject: Effect.Effect<string, unknown, Scope.S
         Effect.ignore(raw("DELETE", `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`))
       )
       const lease = leaderLease({
-        ...defaultLeaseTimes,
+        ...leaseTimes(Duration.seconds(15)),
         name,
         namespace: Option.some(namespace),
         identity: "replica-1"

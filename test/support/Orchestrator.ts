@@ -1,0 +1,99 @@
+import { Effect } from "effect"
+import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../../src/csi/gen/csi_pb.ts"
+import { controllerCalls } from "./ControllerCalls.ts"
+import type { GrpcClient } from "./GrpcClient.ts"
+import type { VolumeOptions } from "./kubernetes/Cluster.ts"
+import { startCluster } from "./kubernetes/Harness.ts"
+import { block, filesystem } from "./Requests.ts"
+import { runDriver, withFlags } from "./TestCluster.ts"
+
+/** ReadWriteMany with volumeMode Block, as KubeVirt asks for it. */
+const shared = { ...block, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } }
+
+/** A volume with its PersistentVolume. */
+export interface Provisioned {
+  readonly volumeId: string
+  readonly shared: boolean
+  readonly volumeContext: Readonly<Record<string, string>>
+}
+
+/**
+ * A cluster in memory, with nodes, and what its controllers and sidecars do with the driver: provision a volume, attach it to a
+ * node and detach it, with the objects that these leave in the API.
+ */
+export const startOrchestrator = Effect.fnUntraced(function*(
+  { controllerFlags, directory }: { readonly controllerFlags: ReadonlyArray<string>; readonly directory: string },
+  nodes: ReadonlyArray<string>
+) {
+  const cluster = yield* startCluster()
+  for (const node of nodes) cluster.addNode(node)
+  const flags = withFlags(controllerFlags, { "--attachments": "kubernetes", "--kubeconfig": cluster.kubeconfig })
+
+  const publish = ({ call }: GrpcClient, { shared: isShared, volumeContext, volumeId }: Provisioned, nodeId: string) =>
+    call(Controller.method.controllerPublishVolume, {
+      volumeId,
+      nodeId,
+      volumeContext,
+      volumeCapability: isShared ? shared : filesystem
+    })
+
+  return {
+    cluster,
+    /** Starts a replica of the controller. */
+    startController: (name: string, more: ReadonlyArray<string> = []) =>
+      runDriver(`${directory}/${name}.sock`, ["controller", ...flags, ...more], { metricsAddress: "127.0.0.1:0" }),
+
+    /** external-provisioner: makes a volume and its PersistentVolume, bound to the claim `default/<name>`. */
+    provision: Effect.fnUntraced(function*(
+      client: GrpcClient,
+      name: string,
+      { isShared = false, parameters = {}, ...options }: VolumeOptions & {
+        readonly isShared?: boolean
+        readonly parameters?: Readonly<Record<string, string>>
+      } = {}
+    ) {
+      const { create } = controllerCalls(client)
+      const volumeCapabilities = [isShared ? shared : filesystem]
+      const { volumeContext, volumeId } = yield* create(name, { volumeCapabilities, parameters })
+      const accessModes = [isShared ? "ReadWriteMany" : "ReadWriteOnce"]
+      cluster.addVolume(volumeId, { accessModes, attributes: volumeContext, ...options })
+      return { volumeId, shared: isShared, volumeContext } satisfies Provisioned
+    }),
+
+    /** What external-attacher does first, and again for as long as it fails. */
+    publish,
+
+    /** Attach-detach controller and external-attacher: the volume gets attached, or the VolumeAttachment stays behind. */
+    attach: Effect.fnUntraced(function*(client: GrpcClient, volume: Provisioned, nodeId: string) {
+      const attachment = cluster.attach(volume.volumeId, nodeId)
+      yield* publish(client, volume, nodeId)
+      cluster.attached(attachment, nodeId)
+      return attachment
+    }),
+
+    /** Attach-detach controller and external-attacher: the volume gets detached and the VolumeAttachment is gone. */
+    detach: Effect.fnUntraced(function*(
+      client: GrpcClient,
+      { volumeId }: Provisioned,
+      nodeId: string,
+      attachment: string
+    ) {
+      cluster.detach(attachment)
+      yield* controllerCalls(client).unpublish(volumeId, nodeId)
+      cluster.detached(attachment)
+    }),
+
+    /** How many times each reason was told in the events of the volume's claim. */
+    told: (volumeId: string): Readonly<Record<string, number>> => {
+      const counts: Record<string, number> = {}
+      for (const { count, involvedObject, reason } of cluster.events()) {
+        const about = typeof involvedObject === "object" && involvedObject !== null && "name" in involvedObject
+          ? involvedObject.name
+          : undefined
+        if (about !== volumeId || typeof reason !== "string") continue
+        counts[reason] = (counts[reason] ?? 0) + (typeof count === "number" ? count : 1)
+      }
+      return counts
+    }
+  }
+})
