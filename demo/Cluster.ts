@@ -2,6 +2,7 @@ import { Effect, FileSystem, Path, Ref, Schedule, Schema } from "effect"
 import { control } from "../src/simulator/ControlClient.ts"
 import { generateSshKeyPair } from "../src/simulator/Keys.ts"
 import { type DriverProcess, startDriver } from "../test/support/DriverProcess.ts"
+import { startOrchestrator } from "../test/support/Orchestrator.ts"
 import { runDriver } from "../test/support/TestCluster.ts"
 
 const Ready = Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: Schema.Int, hostKey: Schema.String }))
@@ -36,8 +37,7 @@ export const startAppliance = Effect.gen(function*() {
   ])
   const ready = yield* readyLine(simulator)
   yield* files.writeFileString(hostKeyFile, `${ready.hostKey}\n`)
-  const controllerArgs = [
-    "controller",
+  const controllerFlags = [
     `--rds-address=${ready.host}`,
     `--rds-port=${ready.port}`,
     "--rds-user=csi",
@@ -45,8 +45,8 @@ export const startAppliance = Effect.gen(function*() {
     `--rds-host-key=${hostKeyFile}`,
     "--rds-volume-base-path=/storage-pool/metal-csi",
     "--reconnect-pause=500ms",
-    "--attachments=memory",
-    "--nodes=node-a,node-b"
+    "--leader-election=false",
+    "--attachment-grace-period=1s"
   ]
   const nodeArgs = [
     "node",
@@ -54,7 +54,7 @@ export const startAppliance = Effect.gen(function*() {
     `--simulator-socket=${socket}`,
     `--state-dir=${path.join(directory, "state")}`
   ]
-  return { directory, socket, controllerArgs, nodeArgs }
+  return { directory, socket, controllerFlags, nodeArgs }
 })
 
 const readyLine = (simulator: DriverProcess) =>
@@ -64,16 +64,17 @@ const readyLine = (simulator: DriverProcess) =>
     Effect.retry({ times: 200, schedule: Schedule.spaced("20 millis") })
   )
 
-/** The appliance, and the two processes of the driver as they run in a cluster. */
+/** The appliance, an API server in this process, and the two processes of the driver as they run in a cluster. */
 export const startCluster = Effect.fnUntraced(function*(appliance: Effect.Success<typeof startAppliance>) {
-  const { controllerArgs, directory, nodeArgs, socket } = appliance
-  const controllerSocket = `${directory}/controller.sock`
-  const first = yield* runDriver(controllerSocket, controllerArgs)
+  const { directory, nodeArgs, socket } = appliance
+  const orchestrator = yield* startOrchestrator(appliance, ["node-a", "node-b", "node-c"])
+  const first = yield* orchestrator.startController("controller")
   const node = yield* runDriver(`${directory}/node.sock`, nodeArgs)
   const running = yield* Ref.make(first.process)
 
   return {
     directory,
+    orchestrator,
     controller: first.client,
     node: node.client,
     /** What the appliance holds now, read past SSH. */
@@ -94,7 +95,7 @@ export const startCluster = Effect.fnUntraced(function*(appliance: Effect.Succes
     ),
     killController: Effect.flatMap(Ref.get(running), (process) => process.stop("SIGKILL")),
     startController: Effect.flatMap(
-      runDriver(controllerSocket, controllerArgs),
+      orchestrator.startController("controller"),
       ({ process }) => Ref.set(running, process)
     )
   }

@@ -11,7 +11,7 @@ const { method: nodeRpc } = Node
 
 /** A file system volume from the claim to the last trace of it, as the sidecars and kubelet would call the driver. */
 export const filesystemVolume = Effect.fnUntraced(function*(cluster: Cluster) {
-  const { controller, directory, node } = cluster
+  const { controller, directory, node, orchestrator } = cluster
   const { step } = yield* Steps
   const files = yield* FileSystem.FileSystem
   const volumeId = "pvc-3f1f7a52-8d1e-4c2b-9a54-0c7f6f0e2d11"
@@ -33,22 +33,17 @@ export const filesystemVolume = Effect.fnUntraced(function*(cluster: Cluster) {
       return "the same volume"
     })
   )
+  const volumeContext = volume?.volumeContext ?? {}
+  const provisioned = { volumeId, volumeContext, shared: false }
+  orchestrator.cluster.addVolume(volumeId, { attributes: volumeContext })
   yield* step(
     "ControllerPublishVolume to node-a",
-    Effect.map(
-      controller.call(controllerRpc.controllerPublishVolume, { volumeId, nodeId: "node-a", volumeCapability }),
-      ({ publishContext }) => publishContext["nvme_nqn"] ?? ""
-    )
+    Effect.as(orchestrator.attach(controller, provisioned, "node-a"), "recorded in the PersistentVolume")
   )
   yield* step(
     "ControllerPublishVolume to node-b",
-    refusal(
-      controller.call(controllerRpc.controllerPublishVolume, { volumeId, nodeId: "node-b", volumeCapability }),
-      "FAILED_PRECONDITION",
-      "node-a"
-    )
+    refusal(orchestrator.publish(controller, provisioned, "node-b"), "FAILED_PRECONDITION", "node-a")
   )
-  const volumeContext = volume?.volumeContext ?? {}
   const staging = { volumeId, volumeContext, volumeCapability, stagingTargetPath }
   yield* step(
     "NodeStageVolume: connect, make ext4, mount",
@@ -86,7 +81,7 @@ export const filesystemVolume = Effect.fnUntraced(function*(cluster: Cluster) {
     Effect.gen(function*() {
       yield* node.call(nodeRpc.nodeUnpublishVolume, { volumeId, targetPath })
       yield* node.call(nodeRpc.nodeUnstageVolume, { volumeId, stagingTargetPath })
-      yield* controller.call(controllerRpc.controllerUnpublishVolume, { volumeId, nodeId: "node-a" })
+      yield* orchestrator.detach(controller, provisioned, "node-a")
       yield* expect(!(yield* files.exists(targetPath)), "the pod's directory is still there")
       return "unmounted, disconnected, released"
     })
@@ -103,7 +98,7 @@ export const filesystemVolume = Effect.fnUntraced(function*(cluster: Cluster) {
 
 /** A raw block volume, as a KubeVirt disk is one. */
 export const blockVolume = Effect.fnUntraced(function*(cluster: Cluster) {
-  const { controller, directory, node } = cluster
+  const { controller, directory, node, orchestrator } = cluster
   const { step } = yield* Steps
   const name = "pvc-8a0b6c1d-52f7-4d0e-8b7a-5f6d1c9e3a20"
   const request = createRequest(name, { volumeCapabilities: [block] })
@@ -113,22 +108,24 @@ export const blockVolume = Effect.fnUntraced(function*(cluster: Cluster) {
     Effect.gen(function*() {
       const { volume } = yield* controller.call(controllerRpc.createVolume, request)
       const volumeId = volume?.volumeId ?? ""
-      const attachment = { volumeId, nodeId: "node-a", volumeCapability: block }
+      const volumeContext = volume?.volumeContext ?? {}
+      const provisioned = { volumeId, volumeContext, shared: false }
+      orchestrator.cluster.addVolume(volumeId, { attributes: volumeContext })
       const stagingTargetPath = `${directory}/staging`
       const targetPath = `${directory}/device`
       const staging = {
         volumeId,
-        volumeContext: volume?.volumeContext ?? {},
+        volumeContext,
         volumeCapability: block,
         stagingTargetPath
       }
-      yield* controller.call(controllerRpc.controllerPublishVolume, attachment)
+      yield* orchestrator.attach(controller, provisioned, "node-a")
       yield* node.call(nodeRpc.nodeStageVolume, staging)
       yield* node.call(nodeRpc.nodePublishVolume, { ...staging, targetPath })
       const stats = yield* node.call(nodeRpc.nodeGetVolumeStats, { volumeId, volumePath: targetPath })
       yield* node.call(nodeRpc.nodeUnpublishVolume, { volumeId, targetPath })
       yield* node.call(nodeRpc.nodeUnstageVolume, { volumeId, stagingTargetPath })
-      yield* controller.call(controllerRpc.controllerUnpublishVolume, { volumeId })
+      yield* orchestrator.detach(controller, provisioned, "node-a")
       yield* controller.call(controllerRpc.deleteVolume, { volumeId })
       yield* emptyAppliance(cluster)
       return `a device of ${(stats.usage[0]?.total ?? 0n) / GiB} GiB; nothing left`

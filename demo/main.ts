@@ -1,6 +1,7 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Clock, Effect } from "effect"
 import { startAppliance, startCluster } from "./Cluster.ts"
+import { migrations } from "./Migrations.ts"
 import { mishaps } from "./Mishaps.ts"
 import * as Screen from "./Screen.ts"
 import { expect, Steps, Unexpected } from "./Steps.ts"
@@ -13,12 +14,13 @@ const demo = Effect.gen(function*() {
   const appliance = yield* startAppliance
   yield* Screen.say("the appliance is simulated: RouterOS 7.24.4 over real SSH, 10 ms away")
   const cluster = yield* startCluster(appliance)
-  yield* Screen.say("the controller and the node plugin are the real ones, called over gRPC as Kubernetes would")
+  yield* Screen.say("the API server is one in memory; controller and node plugin are the real ones, called as Kubernetes would")
 
   yield* Effect.gen(function*() {
     const { failures } = yield* Steps
     yield* filesystemVolume(cluster)
     yield* blockVolume(cluster)
+    yield* migrations(cluster)
     yield* mishaps(cluster)
     const failed = yield* failures
     yield* Screen.verdict(failed, ((yield* Clock.currentTimeMillis) - start) / 1000)

@@ -27,8 +27,8 @@ layer(NodeServices.layer, { excludeTestServices: true })("controllers in a clust
         yield* says(first, "this replica leads")
         const second = yield* startController("second", short)
         const volume = yield* provision(first.client, pvc(1), { isShared: true })
-        const source = yield* attach(first.client, volume, "node-a")
-        const target = yield* attach(first.client, volume, "node-b")
+        yield* attach(first.client, volume, "node-a")
+        yield* attach(first.client, volume, "node-b")
         yield* until(Effect.sync(() => told(volume.volumeId)["MigrationStarted"] === 1))
 
         yield* first.process.stop("SIGKILL")
@@ -40,11 +40,11 @@ layer(NodeServices.layer, { excludeTestServices: true })("controllers in a clust
           assert.strictEqual(code, "FAILED_PRECONDITION")
           assert.match(details, /node-a.*node-b/)
         }
-        yield* detach(second.client, volume, "node-a", source)
+        yield* detach(second.client, volume, "node-a")
         yield* until(Effect.sync(() => told(volume.volumeId)["MigrationCompleted"] === 1))
 
         const again = yield* startController("first", short)
-        yield* detach(again.client, volume, "node-b", target)
+        yield* detach(again.client, volume, "node-b")
         yield* second.process.stop("SIGTERM")
         yield* says(again, "this replica leads")
         yield* until(Effect.sync(() => told(volume.volumeId)["VolumeDetached"] === 2))

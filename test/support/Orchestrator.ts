@@ -1,14 +1,23 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../../src/csi/gen/csi_pb.ts"
 import { controllerCalls } from "./ControllerCalls.ts"
 import type { GrpcClient } from "./GrpcClient.ts"
-import type { VolumeOptions } from "./kubernetes/Cluster.ts"
+import { attachmentName, type VolumeOptions } from "./kubernetes/Cluster.ts"
 import { startCluster } from "./kubernetes/Harness.ts"
 import { block, filesystem } from "./Requests.ts"
 import { runDriver, withFlags } from "./TestCluster.ts"
 
 /** ReadWriteMany with volumeMode Block, as KubeVirt asks for it. */
 const shared = { ...block, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } }
+
+const decodeEvents = Schema.decodeUnknownSync(
+  Schema.Array(Schema.Struct({
+    involvedObject: Schema.Struct({ name: Schema.String }),
+    reason: Schema.String,
+    message: Schema.String,
+    count: Schema.Int
+  }))
+)
 
 /** A volume with its PersistentVolume. */
 export interface Provisioned {
@@ -36,6 +45,10 @@ export const startOrchestrator = Effect.fnUntraced(function*(
       volumeContext,
       volumeCapability: isShared ? shared : filesystem
     })
+
+  /** What people are told in the events of the volume's claim, oldest first. */
+  const events = (volumeId: string) =>
+    decodeEvents(cluster.events()).filter(({ involvedObject }) => involvedObject.name === volumeId)
 
   return {
     cluster,
@@ -68,31 +81,26 @@ export const startOrchestrator = Effect.fnUntraced(function*(
       const attachment = cluster.attach(volume.volumeId, nodeId)
       yield* publish(client, volume, nodeId)
       cluster.attached(attachment, nodeId)
-      return attachment
     }),
 
     /** Attach-detach controller and external-attacher: the volume gets detached and the VolumeAttachment is gone. */
     detach: Effect.fnUntraced(function*(
       client: GrpcClient,
       { volumeId }: Provisioned,
-      nodeId: string,
-      attachment: string
+      nodeId: string
     ) {
+      const attachment = attachmentName(volumeId, nodeId)
       cluster.detach(attachment)
       yield* controllerCalls(client).unpublish(volumeId, nodeId)
       cluster.detached(attachment)
     }),
 
+    events,
+
     /** How many times each reason was told in the events of the volume's claim. */
     told: (volumeId: string): Readonly<Record<string, number>> => {
       const counts: Record<string, number> = {}
-      for (const { count, involvedObject, reason } of cluster.events()) {
-        const about = typeof involvedObject === "object" && involvedObject !== null && "name" in involvedObject
-          ? involvedObject.name
-          : undefined
-        if (about !== volumeId || typeof reason !== "string") continue
-        counts[reason] = (counts[reason] ?? 0) + (typeof count === "number" ? count : 1)
-      }
+      for (const { count, reason } of events(volumeId)) counts[reason] = (counts[reason] ?? 0) + count
       return counts
     }
   }

@@ -10,7 +10,7 @@ const driverName = "rds.csi.srvlab.io"
 const finalizer = "external-attacher/rds-csi-srvlab-io"
 
 /** The name that kube-controller-manager gives to a VolumeAttachment (kubernetes, pkg/volume/csi: getAttachmentName). */
-const attachmentName = (handle: string, node: string): string =>
+export const attachmentName = (handle: string, node: string): string =>
   `csi-${createHash("sha256").update(`${handle}${driverName}${node}`).digest("hex")}`
 
 export interface VolumeOptions {
@@ -117,6 +117,13 @@ export const makeCluster = ({ objects: store }: Pick<ApiServer, "objects">) => {
     detach: (attachment: string) => remove(kinds.volumeAttachment, attachment),
     /** external-attacher: the driver unpublished it. */
     detached: (attachment: string) => change(kinds.volumeAttachment, attachment, { metadata: { finalizers: null } }),
+
+    /** The VolumeAttachment is gone without a word to the driver, as after a forced detach. */
+    forget: (handle: string, node: string) => {
+      const attachment = attachmentName(handle, node)
+      remove(kinds.volumeAttachment, attachment)
+      change(kinds.volumeAttachment, attachment, { metadata: { finalizers: null } })
+    },
 
     /** A pod in the namespace `default`; answers its uid. */
     addPod: (name: string, { claim, labels, node, owner, phase = "Running" }: PodOptions): string => {
