@@ -52,7 +52,8 @@ export const startAppliance = Effect.gen(function*() {
     "node",
     "--node-id=node-a",
     `--simulator-socket=${socket}`,
-    `--state-dir=${path.join(directory, "state")}`
+    `--state-dir=${path.join(directory, "state")}`,
+    "--node-events=none"
   ]
   return { directory, socket, controllerFlags, nodeArgs }
 })

@@ -14,7 +14,9 @@ const demo = Effect.gen(function*() {
   const appliance = yield* startAppliance
   yield* Screen.say("the appliance is simulated: RouterOS 7.24.4 over real SSH, 10 ms away")
   const cluster = yield* startCluster(appliance)
-  yield* Screen.say("the API server is one in memory; controller and node plugin are the real ones, called as Kubernetes would")
+  yield* Screen.say(
+    "the API server is one in memory; controller and node plugin are the real ones, called as Kubernetes would"
+  )
 
   yield* Effect.gen(function*() {
     const { failures } = yield* Steps

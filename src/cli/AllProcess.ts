@@ -18,7 +18,10 @@ export const runAll = (flags: ControllerFlags & { readonly node: NodeFlags }) =>
     return yield* serveDriver(flags.common, { controller: true, rpcs, components: yield* controllerComponents })
   }).pipe(
     Effect.provide(
-      Layer.merge(controllerServices(flags, [flags.node.nodeId]), nodeServices(flags.node)).pipe(
+      Layer.merge(
+        controllerServices(flags, [flags.node.nodeId]),
+        nodeServices({ ...flags, kubeconfig: flags.attachment.kubeconfig })
+      ).pipe(
         Layer.provideMerge(VolumeLock.layer),
         Layer.provideMerge(observability(flags.common))
       )

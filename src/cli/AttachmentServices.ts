@@ -6,9 +6,9 @@ import { memoryAttachmentStore } from "../attachment/MemoryAttachmentStore.ts"
 import { NodeRegistry } from "../attachment/NodeRegistry.ts"
 import { Reconciler } from "../attachment/Reconciler.ts"
 import { SharingGuard } from "../attachment/SharingGuard.ts"
-import type { ClusterSource } from "../kubernetes/Kubeconfig.ts"
 import type { Component } from "../observability/Ops.ts"
 import type { AttachmentFlags } from "./AttachmentFlags.ts"
+import { clusterNeeded, clusterSource } from "./Cluster.ts"
 import { Misconfigured } from "./Exit.ts"
 
 /** What the record of attachments rests on, as `/readyz` shows it. */
@@ -57,7 +57,7 @@ const inCluster = (flags: AttachmentFlags, driver: string) =>
     // A process without a cluster never loads this.
     const { clusterReadiness, kubernetesServices } = yield* Effect.promise(() => import("../kubernetes/Kubernetes.ts"))
     const services = kubernetesServices({
-      source: sourceOf(flags),
+      source: clusterSource(flags.kubeconfig),
       driver,
       sharingPolicy: flags.sharingPolicy,
       leaderElection: flags.leaderElection,
@@ -72,21 +72,6 @@ const inCluster = (flags: AttachmentFlags, driver: string) =>
       })
     )
     return Layer.provideMerge(health, services)
-  })).pipe(
-    Layer.catchTag(
-      "KubeConfigInvalid",
-      ({ message }) =>
-        Layer.effectContext(
-          Effect.fail(
-            new Misconfigured({
-              message: `--kubeconfig: ${message}. To run without a cluster, say --attachments=memory`
-            })
-          )
-        )
-    )
-  )
-
-const sourceOf = ({ kubeconfig }: AttachmentFlags): ClusterSource =>
-  kubeconfig === "" ? { _tag: "InCluster" } : { _tag: "Kubeconfig", path: kubeconfig }
+  })).pipe(Layer.catchTag("KubeConfigInvalid", clusterNeeded("--attachments=memory")))
 
 const nonEmpty = Option.liftPredicate((text: string) => text !== "")

@@ -6,7 +6,7 @@ import { rpcs } from "../csi/GrpcService.ts"
 import type { Component } from "../observability/Ops.ts"
 import { RdsClient } from "../rds/RdsClient.ts"
 import { SshPool } from "../rds/SshPool.ts"
-import { SshTransport } from "../rds/SshTransport.ts"
+import { type SshTarget, SshTransport } from "../rds/SshTransport.ts"
 import { VolumeLock } from "../volume/VolumeLock.ts"
 import { controllerConfig, rdsConfig, sshPoolConfig, sshTarget } from "./ApplianceConfig.ts"
 import type { ApplianceFlags } from "./ApplianceFlags.ts"
@@ -45,20 +45,21 @@ export const controllerServices = (
   { appliance, attachment, common }: ControllerFlags,
   ownNodes: ReadonlyArray<string>
 ) =>
-  reconcileOnReconnect.pipe(
-    Layer.provideMerge(attachmentServices(attachment, { driver: common.driverName, ownNodes })),
-    // The appliance first: a configuration that cannot work ends the process before anything starts.
-    Layer.provideMerge(rdsClient(appliance))
-  )
+  Layer.unwrap(Effect.map(
+    // First of all: a configuration that cannot work ends the process before anything starts.
+    sshTarget(appliance),
+    (target) =>
+      reconcileOnReconnect.pipe(
+        Layer.provideMerge(rdsClient(appliance, target)),
+        Layer.provideMerge(attachmentServices(attachment, { driver: common.driverName, ownNodes }))
+      )
+  ))
 
-const rdsClient = (flags: ApplianceFlags) =>
-  Layer.unwrap(Effect.gen(function*() {
-    const target = yield* sshTarget(flags)
-    return RdsClient.layer(rdsConfig(flags)).pipe(
-      Layer.provide(SshPool.layer(sshPoolConfig(flags))),
-      Layer.provide(SshTransport.layer(target))
-    )
-  }))
+const rdsClient = (flags: ApplianceFlags, target: SshTarget) =>
+  RdsClient.layer(rdsConfig(flags)).pipe(
+    Layer.provide(SshPool.layer(sshPoolConfig(flags))),
+    Layer.provide(SshTransport.layer(target))
+  )
 
 /** Detaching went on while the appliance was away; what it left behind is looked for when the appliance is back. */
 const reconcileOnReconnect = Layer.effectDiscard(Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { DateTime, Effect } from "effect"
-import { type Claim, eventFields, eventName, eventTime, type Notice } from "./EventPost.ts"
+import { type Claim, eventFields, eventName, type EventSource, eventTime, type Notice } from "./EventPost.ts"
 import { KubeApi } from "./KubeApi.ts"
 import { events } from "./Resources.ts"
 
@@ -21,7 +21,7 @@ export interface Occurrence {
  * Puts notices on claims: the first of a kind as a new event, the others as its count. To deliver the same occurrence again,
  * after an answer was lost, changes nothing.
  */
-export const makeEventDelivery = Effect.gen(function*() {
+export const makeEventDelivery = Effect.fnUntraced(function*(source: EventSource) {
   const api = yield* KubeApi
   const posted = new Map<string, Posted>()
 
@@ -34,14 +34,22 @@ export const makeEventDelivery = Effect.gen(function*() {
 
   const createNew = (key: string, claim: Claim, notice: Notice, { at, times }: Occurrence) => {
     const name = eventName(key, DateTime.toEpochMillis(at))
-    return api.create(events, { name, namespace: claim.namespace }, eventFields(claim, notice, { times, at })).pipe(
-      Effect.catchTag("KubeConflict", () => Effect.void),
-      Effect.andThen(remember(key, { name, count: times }))
-    )
+    return api.create(events, { name, namespace: claim.namespace }, eventFields(claim, notice, source, { times, at }))
+      .pipe(
+        Effect.catchTag("KubeConflict", () => Effect.void),
+        Effect.andThen(remember(key, { name, count: times }))
+      )
   }
 
   return Effect.fnUntraced(function*(claim: Claim, notice: Notice, occurrence: Occurrence) {
-    const key = eventName(claim.namespace, claim.name, claim.uid ?? "", notice.reason, notice.message)
+    const key = eventName(
+      claim.namespace,
+      claim.name,
+      claim.uid ?? "",
+      notice.reason,
+      notice.message,
+      source.host ?? ""
+    )
     const before = posted.get(key)
     if (before === undefined) return yield* createNew(key, claim, notice, occurrence)
     const count = before.count + occurrence.times

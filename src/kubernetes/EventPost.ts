@@ -10,6 +10,13 @@ export interface Notice {
   readonly message: string
 }
 
+/** Who says it. */
+export interface EventSource {
+  readonly component: string
+  /** The node, for what happens on one. */
+  readonly host?: string
+}
+
 /** The claim that an event is about. */
 export interface Claim {
   readonly namespace: string
@@ -39,6 +46,7 @@ const maxMessageLength = 1024
 export const eventFields = (
   { name, namespace, uid }: Claim,
   { message, reason, type }: Notice,
+  source: EventSource,
   { at, times }: { readonly times: number; readonly at: DateTime.Utc }
 ): JsonObject => ({
   involvedObject: {
@@ -51,7 +59,7 @@ export const eventFields = (
   type,
   reason,
   message: message.slice(0, maxMessageLength),
-  source: { component: "rds-csi-controller" },
+  source: { ...source },
   firstTimestamp: eventTime(at),
   lastTimestamp: eventTime(at),
   count: times

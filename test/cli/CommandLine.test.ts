@@ -68,7 +68,15 @@ const appliance = [
   "leader-election-lease-duration",
   "leader-election-namespace"
 ]
-const node = ["simulator-socket", "state-dir", "max-volumes", "device-timeout"]
+const node = [
+  "simulator-socket",
+  "state-dir",
+  "max-volumes",
+  "device-timeout",
+  "node-events",
+  "watch-interval",
+  "orphan-connection-grace-period"
+]
 const simulator = [
   "host",
   "port",
@@ -185,12 +193,18 @@ describe("files that cannot be used end it with 78 and name the flag and the fil
       for (const secret of secrets) assert.notInclude(errors.join(), secret.slice(20, 40))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
-  it.effect("a node plugin without a simulator, as it has nothing else yet", () =>
-    refused({
-      args: ["node", "--node-id=node-a"],
-      code: 78,
-      says: ["--simulator-socket", "keep the node plugin you have"]
-    }))
+  it.effect("a process that needs a cluster, and is in none", () =>
+    Effect.gen(function*() {
+      yield* refused({ args: ["node", "--node-id=node-a"], code: 78, says: ["--kubeconfig", "--node-events=none"] })
+      const { directory } = yield* files
+      const keys = [`--rds-key-file=${directory}/user`, `--rds-host-key=${directory}/host`]
+      yield* refused({ args: [...controller, ...keys], code: 78, says: ["--kubeconfig", "--attachments=memory"] })
+      yield* refused({
+        args: [...controller, ...keys, "--nodes=node-a"],
+        code: 78,
+        says: ["--nodes", "--attachments=memory only"]
+      })
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("a simulator that nobody could log in to, or with a fault that is none", () =>
     Effect.gen(function*() {

@@ -104,7 +104,8 @@ layer(services, { excludeTestServices: true, concurrent: true })("the program's 
         RDS_CSI_NODES: "node-x, node-y",
         NODE_ID: "node-z",
         RDS_CSI_SIMULATOR_SOCKET: flag("simulator-socket"),
-        RDS_CSI_STATE_DIR: flag("state-dir")
+        RDS_CSI_STATE_DIR: flag("state-dir"),
+        RDS_CSI_NODE_EVENTS: "none"
       })
       yield* until(Effect.map(process.output, (text) => text.includes("serving CSI")))
       const controller = controllerCalls(yield* connect(endpoint))
@@ -135,6 +136,7 @@ layer(services, { excludeTestServices: true, concurrent: true })("the program's 
       const node = yield* startDriver(["-node", `-endpoint=unix://${directory}/node.sock`, ...common], {
         RDS_CSI_SIMULATOR_SOCKET: nodeFlags[1]?.split("=")[1] ?? "",
         RDS_CSI_STATE_DIR: `${directory}/state`,
+        RDS_CSI_NODE_EVENTS: "none",
         CSI_MANAGED_NQN_PREFIX: "nqn.2000-02.com.mikrotik:pvc-"
       })
       for (const process of [controller, node]) {

@@ -49,7 +49,8 @@ export const startSimulator = Effect.fnUntraced(function*(latency: string) {
     nodeFlags: [
       "--node-id=node-a",
       `--simulator-socket=${controlSocket}`,
-      `--state-dir=${path.join(directory, "state")}`
+      `--state-dir=${path.join(directory, "state")}`,
+      "--node-events=none"
     ]
   }
 })

@@ -57,7 +57,8 @@ export const makeAccess = Effect.gen(function*() {
     nodeFlags: [
       `--node-id=${nodes[0]}`,
       `--simulator-socket=${controlSocket}`,
-      `--state-dir=${path.join(directory, "state")}`
+      `--state-dir=${path.join(directory, "state")}`,
+      "--node-events=none"
     ]
   }
 })
