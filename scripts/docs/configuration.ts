@@ -58,7 +58,7 @@ const nameOf = ({ aliases, name }: FlagFacts) => [`--${name}`, ...aliases].map(c
 /** The choices of a flag are the name of its value, or `--help` puts them behind its description. */
 const valuesOf = ({ description, type }: FlagFacts) => {
   const [, text = description, choices] = /^(.*) \(choices: (.*)\)$/s.exec(description) ?? []
-  const words = choices?.split(", ") ?? (/^\w+(\|\w+)+$/.test(type) ? type.split("|") : undefined)
+  const words = choices?.split(", ") ?? (/^[\w-]+(\|[\w-]+)+$/.test(type) ? type.split("|") : undefined)
   return { meaning: plain(text), values: words === undefined ? plain(type) : words.map(code).join(", ") }
 }
 
@@ -103,7 +103,7 @@ const parameterProse: {
   },
   migrationTimeoutSeconds: {
     allowed: migrationRange,
-    meaning: "Recorded in the volume context for live migration, which this version does not have"
+    meaning: "Seconds after which a live migration is reported as failed; no node is cut off"
   }
 }
 

@@ -3,7 +3,7 @@ import { ConfigProvider, Duration, Effect, Option, Schema } from "effect"
 import { CliOutput, Command, Flag, type HelpDoc } from "effect/cli"
 import { allCommand } from "../../src/cli/AllCommand.ts"
 import { applianceFlags } from "../../src/cli/ApplianceFlags.ts"
-import { attachmentFlags } from "../../src/cli/AttachmentFlags.ts"
+import { attachmentFlags, kubeconfig } from "../../src/cli/AttachmentFlags.ts"
 import { commonFlags, nodeId } from "../../src/cli/CommonFlags.ts"
 import { controllerCommand } from "../../src/cli/ControllerCommand.ts"
 import { nodeCommand, nodeFlags } from "../../src/cli/NodeCommand.ts"
@@ -100,7 +100,7 @@ const node = Object.values(nodeFlags)
 export const subcommands = Effect.gen(function*() {
   const made = [
     [yield* helpOf(controllerCommand), [...common, ...appliance, Flag.optional(nodeId)]],
-    [yield* helpOf(nodeCommand), [...common, ...node]],
+    [yield* helpOf(nodeCommand), [...common, ...node, kubeconfig]],
     [yield* helpOf(allCommand), [...common, ...appliance, ...node]],
     [yield* helpOf(simulatorCommand), [...Object.values(device), ...Object.values(unsure)]]
   ] as const
