@@ -119,4 +119,4 @@ export const decodeState = (text: string): Result.Result<AttachmentState, string
   })
 
 const encode = Schema.encodeSync(record)
-const decode = Schema.decodeUnknownResult(record, { errors: "first" })
+const decode = Schema.decodeUnknownResult(record)

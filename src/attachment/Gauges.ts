@@ -39,7 +39,7 @@ const show = Effect.fnUntraced(function*(records: ReadonlyArray<AttachmentRecord
 })
 
 const volumeStateOf = ({ holders, migration }: AttachmentState) => {
-  if (holders.length === 0) return "free"
+  if (holders.length === 0) return undefined
   if (hasTooMany(holders)) return "too_many"
   if (migration === null) return "attached"
   return migration.timedOut ? "timed_out" : "migrating"

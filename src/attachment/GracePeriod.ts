@@ -1,7 +1,9 @@
+import { Order } from "effect"
+
 /** Since when something has been amiss, in nanoseconds of the monotonic clock, and in which version of what it was seen. */
 interface Amiss {
   readonly since: bigint
-  readonly version: string
+  readonly version: string | undefined
 }
 
 /** What was amiss at an earlier look, by name. */
@@ -9,8 +11,11 @@ export type Earlier = ReadonlyMap<string, Amiss>
 
 /** One look at what is amiss. */
 export interface Look {
-  /** Notes that something is amiss, and answers whether it has been for the grace period: all the time, in this version. */
-  isOver(name: string, version: string): boolean
+  /**
+   * Notes that something is amiss, and answers whether it has been for the grace period: all the time, and in this version if
+   * there are any.
+   */
+  isOver(name: string, version?: string): boolean
   /** Whether it was amiss at the look before already. */
   isKnown(name: string): boolean
   /** All that was noted: what the next look is compared with. */
@@ -26,7 +31,7 @@ export const lookAgain = (earlier: Earlier, now: bigint, gracePeriod: bigint): L
   return {
     isOver: (name, version) => {
       const before = earlier.get(name)
-      const since = before?.version === version ? before.since : now
+      const since = before !== undefined && before.version === version ? before.since : now
       noted.set(name, { since, version })
       return now - since >= gracePeriod
     },
@@ -37,6 +42,4 @@ export const lookAgain = (earlier: Earlier, now: bigint, gracePeriod: bigint): L
 
 /** When the first grace period ends of those that had not ended at the look at `now`. */
 export const nextEnd = (noted: Earlier, now: bigint, gracePeriod: bigint): bigint | undefined =>
-  [...noted.values()].map(({ since }) => since + gracePeriod).filter((end) => end > now).toSorted(ascending)[0]
-
-const ascending = (a: bigint, b: bigint) => a < b ? -1 : 1
+  [...noted.values()].map(({ since }) => since + gracePeriod).filter((end) => end > now).toSorted(Order.BigInt)[0]

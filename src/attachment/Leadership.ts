@@ -18,7 +18,6 @@ export const whileLeader = Effect.fnUntraced(function*<E, R>(effect: Effect.Effe
   return yield* changes.pipe(
     Stream.changes,
     Stream.switchMap((leads) => leads ? Stream.fromEffect(effect) : Stream.empty),
-    Stream.runDrain,
-    Effect.andThen(Effect.never)
+    Stream.runDrain
   )
 })

@@ -1,16 +1,11 @@
-import { Clock, Effect, FiberMap, MutableHashMap, Option, Schedule, Semaphore } from "effect"
+import { Clock, Effect, FiberMap, MutableHashMap, Option, Semaphore } from "effect"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { AttachmentEvents } from "./AttachmentEvents.ts"
 import { emptyState, type Migration, type MigrationEnd } from "./AttachmentState.ts"
 import { AttachmentStore } from "./AttachmentStore.ts"
+import { backoff } from "./Backoff.ts"
 import { commit, type CommitServices } from "./Commit.ts"
 import type { StoreUnavailable } from "./Errors.ts"
-
-/** 250 ms, doubled up to 10 s. */
-const backoff = Schedule.min([
-  Schedule.exponential("250 millis").pipe(Schedule.jittered),
-  Schedule.spaced("10 seconds")
-])
 
 /** Sees to what the record of a volume says about migrations. To be called whenever the record may have changed. */
 export interface Migrations {
@@ -36,7 +31,7 @@ export const superviseMigrations = Effect.gen(function*() {
   const turn = yield* Semaphore.make(1)
 
   const watch = Effect.fnUntraced(function*(volumeId: VolumeId, migration: Migration | null) {
-    if (migration === null || migration.timedOut) {
+    if (migration === null) {
       MutableHashMap.remove(armed, volumeId)
       return yield* FiberMap.remove(timers, volumeId)
     }

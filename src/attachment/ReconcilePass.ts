@@ -111,7 +111,7 @@ const dropsOf = Effect.fnUntraced(function*(
       const name = `${volumeId} on ${nodeId}`
       if (!look.isKnown(name)) yield* Metric.update(Metrics.attachmentGracePeriodUsedTotal, 1)
       const isDetached = look.isOver(name, record.version)
-      const isSettled = (yield* store.nodeExists(nodeId)) || look.isOver(`node ${nodeId}`, "")
+      const isSettled = (yield* store.nodeExists(nodeId)) || look.isOver(`node ${nodeId}`)
       return isDetached && isSettled ? [{ _tag: "Drop", nodeId } as const] : []
     })
   )

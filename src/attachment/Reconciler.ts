@@ -1,7 +1,8 @@
-import { Clock, Context, Duration, Effect, Layer, Metric, Option, Queue, Ref, Schedule, Stream } from "effect"
+import { Clock, Context, Duration, Effect, Latch, Layer, Metric, Option, Ref, Stream } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import { countReconcile } from "./Announce.ts"
 import { AttachmentStore, type Change } from "./AttachmentStore.ts"
+import { backoff } from "./Backoff.ts"
 import { showGauges } from "./Gauges.ts"
 import type { Earlier } from "./GracePeriod.ts"
 import { whileLeader } from "./Leadership.ts"
@@ -15,12 +16,6 @@ export interface ReconcilerConfig {
   /** Time between two passes when nothing calls for one. */
   readonly interval: Duration.Duration
 }
-
-/** While there is no telling who holds what: 250 ms, doubled up to 10 s. */
-const rebuildBackoff = Schedule.min([
-  Schedule.exponential("250 millis").pipe(Schedule.jittered),
-  Schedule.spaced("10 seconds")
-])
 
 /** What a pass left undone is tried again after this time. */
 const retryAfter = Duration.seconds(10)
@@ -44,14 +39,13 @@ export class Reconciler extends Context.Service<Reconciler, {
       Reconciler,
       Effect.gen(function*() {
         const isReady = yield* Ref.make(false)
-        const triggers = yield* Queue.sliding<void>(1)
-        const trigger = Effect.asVoid(Queue.offer(triggers, undefined))
+        const cause = yield* Latch.make()
         yield* rebuild(config).pipe(
           Effect.andThen(Ref.set(isReady, true)),
-          Effect.andThen(whileLeader(lead(config, triggers))),
+          Effect.andThen(whileLeader(lead(config, cause))),
           Effect.forkScoped
         )
-        return Reconciler.of({ isReady: Ref.get(isReady), trigger })
+        return Reconciler.of({ isReady: Ref.get(isReady), trigger: Effect.asVoid(cause.open) })
       })
     )
 }
@@ -60,35 +54,36 @@ const rebuild = Effect.fn("Reconciler.rebuild")(function*({ gracePeriod }: Recon
   const begun = yield* Clock.monotonicTimeNanos
   yield* reconcilePass({ starting: true, gracePeriod, earlier: new Map() }).pipe(
     Effect.tapError(({ message }) => Effect.logWarning(`no volume can be attached yet: ${message}`)),
-    Effect.repeat({ until: ({ complete }) => complete, schedule: rebuildBackoff }),
-    Effect.retry(rebuildBackoff)
+    Effect.repeat({ until: ({ complete }) => complete, schedule: backoff }),
+    Effect.retry(backoff)
   )
   const seconds = Metrics.secondsBetween(begun, yield* Clock.monotonicTimeNanos)
   yield* Metric.update(Metrics.attachmentRebuildDurationSeconds, seconds)
   yield* Effect.logInfo(`volumes can be attached: who holds which one is known, after ${seconds.toFixed(3)} s`)
 })
 
-/** What only the leading replica does. */
-const lead = Effect.fnUntraced(function*(config: ReconcilerConfig, triggers: Queue.Queue<void>) {
+/** What only the leading replica does. `cause` is open when there is a cause for a pass. */
+const lead = Effect.fnUntraced(function*(config: ReconcilerConfig, cause: Latch.Latch) {
   const migrations = yield* superviseMigrations
   const store = yield* AttachmentStore
   const earlier = yield* Ref.make<Earlier>(new Map())
   yield* Effect.forkScoped(showGauges)
   yield* Effect.forkScoped(
-    Stream.runForEach(store.changes, (change) => follow(change, migrations, triggers)),
+    Stream.runForEach(store.changes, (change) => follow(change, migrations, cause)),
     { startImmediately: true }
   )
   return yield* Effect.forever(Effect.gen(function*() {
+    yield* cause.close
     const wait = yield* pass(config, migrations, earlier)
-    const cause = yield* Effect.timeoutOption(Queue.take(triggers), wait)
-    if (Option.isSome(cause)) yield* Effect.sleep(gatherFor)
+    const isCalledFor = yield* Effect.timeoutOption(cause.await, wait)
+    if (Option.isSome(isCalledFor)) yield* Effect.sleep(gatherFor)
   }))
 }, Effect.scoped)
 
-const follow = Effect.fnUntraced(function*(change: Change, migrations: Migrations, triggers: Queue.Queue<void>) {
+const follow = Effect.fnUntraced(function*(change: Change, migrations: Migrations, cause: Latch.Latch) {
   if (change._tag === "Record") return yield* Effect.ignore(migrations.observe(change.volumeId))
   if (change._tag === "Node") yield* countReconcile("node_watcher_trigger")
-  yield* Queue.offer(triggers, undefined)
+  yield* cause.open
 })
 
 /** One pass, and the time until the next. */
@@ -100,14 +95,10 @@ const pass = Effect.fnUntraced(
       earlier: yield* Ref.get(earlier)
     })
     yield* Ref.set(earlier, noted)
-    yield* Effect.forEach(
-      states.filter(({ state: { migration, untold } }) => migration !== null || untold.length > 0),
-      ({ volumeId }) => migrations.observe(volumeId)
-    )
+    yield* Effect.forEach(states, ({ volumeId }) => migrations.observe(volumeId))
     const wait = complete ? interval : retryAfter
     if (graceEndsAt === undefined) return wait
-    const left = graceEndsAt - (yield* Clock.monotonicTimeNanos)
-    return Duration.min(wait, Duration.nanos(left > 0n ? left : 0n))
+    return Duration.min(wait, Duration.nanos(graceEndsAt - (yield* Clock.monotonicTimeNanos)))
   },
   Effect.catchTag("StoreUnavailable", ({ message }) =>
     countReconcile("failed").pipe(

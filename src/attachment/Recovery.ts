@@ -1,4 +1,4 @@
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Order } from "effect"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { type Adopt, transitions } from "./Attachment.ts"
 import { emptyState } from "./AttachmentState.ts"
@@ -7,7 +7,7 @@ import type { Announcement } from "./Facts.ts"
 
 /** The attachments as commands to adopt them, the oldest first; the same on every replica. */
 export const adoptions = (observed: ReadonlyArray<ObservedAttachment>): ReadonlyArray<Adopt> =>
-  observed.toSorted((a, b) => a.createdAt - b.createdAt || (a.nodeId < b.nodeId ? -1 : 1)).map((attachment) => ({
+  observed.toSorted(byAge).map((attachment) => ({
     _tag: "Adopt",
     nodeId: attachment.nodeId,
     accessMode: attachment.accessMode,
@@ -15,6 +15,8 @@ export const adoptions = (observed: ReadonlyArray<ObservedAttachment>): Readonly
     since: attachment.createdAt,
     migrationTimeoutSeconds: attachment.migrationTimeoutSeconds
   }))
+
+const byAge = Order.Struct({ createdAt: Order.Number, nodeId: Order.String })
 
 /**
  * The attachments that may be held although no grant of them can be read. After an unreadable record that is any of them.

@@ -10,10 +10,11 @@ const holder = (nodeId: string) => ({
   adopted: false
 } as const)
 
+const running = { number: 2, source: "a", target: "b", startedAt: 1, deadline: 2, timedOut: false }
 const migrating: AttachmentState = {
   revision: 7,
   holders: [holder("a"), holder("b")],
-  migration: { number: 2, source: "a", target: "b", startedAt: 1, deadline: 2, timedOut: false },
+  migration: running,
   migrations: 2,
   migrationTimeoutSeconds: 300,
   untold: [{ number: 1, source: "b", target: "a", startedAt: 1, endedAt: 2, result: "cancelled" }]
@@ -22,7 +23,8 @@ const written = { version: 1, ...migrating }
 
 describe("the text of a state", () => {
   it("keeps the state", () => {
-    for (const state of [emptyState, migrating]) {
+    const due = { ...migrating, migration: { ...running, deadline: running.startedAt } }
+    for (const state of [emptyState, migrating, due]) {
       assert.deepStrictEqual(decodeState(encodeState(state)), Result.succeed(state))
     }
   })
@@ -58,13 +60,13 @@ describe("the text of a state", () => {
       ],
       [
         "a migration to where it is",
-        JSON.stringify({ ...written, migration: { ...migrating.migration, target: "a" } })
+        JSON.stringify({ ...written, migration: { ...running, target: "a" } })
       ],
-      ["a migration from nowhere", JSON.stringify({ ...written, migration: { ...migrating.migration, source: "c" } })],
-      ["a migration to nowhere", JSON.stringify({ ...written, migration: { ...migrating.migration, target: "c" } })],
+      ["a migration from nowhere", JSON.stringify({ ...written, migration: { ...running, source: "c" } })],
+      ["a migration to nowhere", JSON.stringify({ ...written, migration: { ...running, target: "c" } })],
       [
         "a deadline before the start",
-        JSON.stringify({ ...written, migration: { ...migrating.migration, deadline: 0 } })
+        JSON.stringify({ ...written, migration: { ...running, deadline: 0 } })
       ]
     ] as const
   )("%s is a failure, never an empty state", (_, text) => {

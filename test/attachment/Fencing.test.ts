@@ -35,6 +35,7 @@ describe("a grant", () => {
       const { client, fencing } = yield* startController(clusterOf(volumeId))
       const before = client.requests
       yield* fencing.publish(alone("a"))
+      yield* settle
       assert.strictEqual(client.requests - before, 1)
     }))
 
@@ -114,6 +115,15 @@ describe("a lost answer", () => {
       assert.deepStrictEqual(recordedNodes(cluster), ["a"])
     }))
 
+  it.effect("while the watches are behind is no reason to announce nothing", () =>
+    Effect.gen(function*() {
+      const { client, fencing } = yield* startController(clusterOf(volumeId))
+      client.isDeaf = true
+      client.faults = ["answer lost"]
+      yield* fencing.publish(alone("a"))
+      assert.deepStrictEqual(tagsOf(client), ["Attached"])
+    }))
+
   it.effect("to a write that is carried out after a newer one changes nothing", () =>
     Effect.gen(function*() {
       const cluster = clusterOf(volumeId)
@@ -160,6 +170,17 @@ describe("two replicas", () => {
       assert.strictEqual(conflicts, 1)
     }))
 
+  it.effect("and a record that cannot be read after another one wrote it are an error at once", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      const { fencing: one } = yield* startController(cluster)
+      const { client, fencing: other } = yield* startController(cluster)
+      client.isDeaf = true
+      yield* one.publish(alone("a"))
+      client.faults = [undefined, "refused"]
+      assert.strictEqual((yield* Effect.flip(other.publish(alone("b"))))._tag, "StoreUnavailable")
+    }))
+
   it.effect("that write all the time: five tries, then the caller is to try again", () =>
     Effect.gen(function*() {
       const cluster = clusterOf(volumeId)
@@ -177,7 +198,11 @@ describe("two replicas", () => {
         Effect.gen(function*() {
           const error = yield* Effect.flip(fencing.publish(alone("a")))
           assert.strictEqual(error._tag, "AttachmentUnknown")
-          assert.include(error.message, "another replica of the controller changes them too")
+          assert.strictEqual(
+            error.message,
+            `the attachments of volume ${volumeId} could not be recorded for certain: another replica of the controller changes ` +
+              "them too, or answers are being lost; try again"
+          )
         })
       )
       assert.strictEqual(conflicts, 6)
@@ -240,7 +265,11 @@ describe("a volume without a readable record", () => {
       const { fencing } = yield* startController(clusterOf())
       const error = yield* Effect.flip(fencing.publish(alone("a")))
       assert.strictEqual(error._tag, "AttachmentUnrecordable")
-      assert.include(error.message, `volume ${volumeId} cannot be attached to node a: no PersistentVolume has`)
+      assert.strictEqual(
+        error.message,
+        `volume ${volumeId} cannot be attached to node a: no PersistentVolume has this volume handle, so there is nowhere to ` +
+          "record the attachment; create the PersistentVolume first"
+      )
       assert.deepStrictEqual(yield* fencing.holders(volumeId), [])
     }))
 
@@ -273,6 +302,8 @@ describe("a volume without a readable record", () => {
       const cluster = clusterOf(volumeId)
       const { fencing } = yield* startController(cluster)
       for (const nodeId of ["a", "b", "c"]) cluster.setAttachment(attachment(nodeId, { attached: false }))
+      // One of them may have it.
+      assert.deepStrictEqual(yield* fencing.holders(volumeId), ["a", "b", "c"])
       yield* fencing.publish(shared("c"))
       assert.deepStrictEqual(recordedNodes(cluster), ["c"])
     }))
@@ -300,9 +331,10 @@ describe("a volume without a readable record", () => {
       for (const nodeId of ["a", "b"]) {
         const error = yield* Effect.flip(fencing.publish(alone(nodeId)))
         assert.strictEqual(error._tag, "AttachmentUnknown")
-        assert.include(
+        assert.strictEqual(
           error.message,
-          `cannot be attached to node ${nodeId} now: the record of its attachments is unreadable`
+          `volume ${volumeId} cannot be attached to node ${nodeId} now: the record of its attachments is unreadable, as after ` +
+            "an edit by hand; it is rebuilt from the attachments of the cluster, then try again"
         )
       }
       assert.strictEqual(cluster.records.get(volumeId)?._tag, "Unreadable")
@@ -420,6 +452,14 @@ describe("what is shown", () => {
       assert.deepStrictEqual(yield* fencing.allHolders, new Map([[volumeId, ["b", "a"]]]))
     }))
 
+  it.effect("the holders of a volume as they are now, though the watches are behind", () =>
+    Effect.gen(function*() {
+      const { client, fencing } = yield* startController(clusterOf(volumeId))
+      client.isDeaf = true
+      yield* fencing.publish(alone("a"))
+      assert.deepStrictEqual(yield* fencing.holders(volumeId), ["a"])
+    }))
+
   it.effect("calls by their outcome, and the time that each operation takes", () =>
     Effect.gen(function*() {
       const { client, fencing } = yield* startController(clusterOf(volumeId))
@@ -432,6 +472,7 @@ describe("what is shown", () => {
         ["attach", fencing.publish(shared("a"))],
         ["attach_secondary", fencing.publish(shared("b"))],
         ["detach_partial", fencing.unpublish(volumeId, Option.some("a"))],
+        ["detach", fencing.unpublish(volumeId, Option.some("b"))],
         ["detach", fencing.unpublish(volumeId, Option.some("b"))]
       ] as const
       client.travel = Effect.sleep(Duration.seconds(1))
@@ -441,6 +482,7 @@ describe("what is shown", () => {
         yield* TestClock.adjust("2 seconds")
         yield* Fiber.join(call)
         assert.deepStrictEqual(yield* timed(operation), { count: before.count + 1, sum: before.sum + 2 }, operation)
+        yield* TestClock.adjust("1 minute")
       }
       client.travel = Effect.void
       client.isPartitioned = true

@@ -8,6 +8,7 @@ import { Fencing } from "../../src/attachment/Fencing.ts"
 import { Leadership } from "../../src/attachment/Leadership.ts"
 import { memoryAttachmentStore } from "../../src/attachment/MemoryAttachmentStore.ts"
 import { Reconciler } from "../../src/attachment/Reconciler.ts"
+import { VolumeId } from "../../src/volume/VolumeId.ts"
 import { VolumeLock } from "../../src/volume/VolumeLock.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import { defaults, settle } from "./simulation/Controller.ts"
@@ -87,6 +88,7 @@ describe("attachments in memory", () => {
       } as const
       assert.deepStrictEqual(yield* store.attachments, [attachment])
       assert.deepStrictEqual(yield* store.attachmentsOf(volumeId), [attachment])
+      assert.deepStrictEqual(yield* store.attachmentsOf(VolumeId.fromName("other")), [])
       assert.deepStrictEqual(yield* store.list, [{ volumeId, record: { _tag: "Recorded", version: written, state } }])
       assert.isTrue(yield* store.nodeExists("anything"))
     }).pipe(Effect.provide(Layer.fresh(memoryAttachmentStore))))

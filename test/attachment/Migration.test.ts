@@ -1,10 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Queue, Scope, Stream } from "effect"
+import { Clock, Deferred, Effect, Exit, Queue, Scope, Stream } from "effect"
 import { Metric } from "effect"
 import { TestClock } from "effect/testing"
+import { transitions } from "../../src/attachment/Attachment.ts"
+import { emptyState } from "../../src/attachment/AttachmentState.ts"
 import * as Metrics from "../../src/observability/Metrics.ts"
+import type { VolumeId } from "../../src/volume/VolumeId.ts"
+import { ClusterClient } from "./simulation/ClusterClient.ts"
 import { settle, startController } from "./simulation/Controller.ts"
-import { clusterOf, growthOf, orchestrator, recorded, recordedNodes, shared, volumeId } from "./simulation/Fixtures.ts"
+import {
+  attachment,
+  clusterOf,
+  growthOf,
+  orchestrator,
+  recorded,
+  recordedNodes,
+  shared,
+  volumeId
+} from "./simulation/Fixtures.ts"
 import type { SimulatedCluster } from "./simulation/SimulatedCluster.ts"
 
 /** Notes each time that the end of a migration is told. */
@@ -142,6 +155,83 @@ describe("the deadline of a migration", () => {
       assert.deepStrictEqual(recordedNodes(cluster), ["a", "c"])
     }))
 
+  it.effect("is watched for again, with the same number, when the record was rebuilt", () =>
+    Effect.gen(function*() {
+      const { cluster, reconciler, told } = yield* migrating(100)
+      cluster.spoil(volumeId, "Unreadable")
+      yield* reconciler.trigger
+      yield* TestClock.adjust("99 seconds")
+      yield* settle
+      assert.deepInclude(recorded(cluster)?.migration, { number: 1, timedOut: false })
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.deepStrictEqual(told, ["1 timeout"])
+    }))
+
+  it.effect("is not missed when the migration begins while a new leader takes its first look", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      const told = noteTold(cluster)
+      const leads = yield* Queue.unbounded<boolean>()
+      yield* Queue.offer(leads, false)
+      let isLooking = false
+      class Client extends ClusterClient {
+        override get store() {
+          const store = super.store
+          return { ...store, list: Effect.tap(store.list, () => Effect.sync(() => isLooking && begin())) }
+        }
+      }
+      // Another replica grants the volume to both nodes, right after this one has listed what is recorded.
+      const begin = () => {
+        isLooking = false
+        const commands = [shared("a", 30), shared("b", 30)].map((request) => ({ _tag: "Publish", ...request } as const))
+        const { version } = cluster.records.get(volumeId) ?? assert.fail("no record")
+        cluster.write(volumeId, version, transitions(volumeId, emptyState, commands, 0).state)
+      }
+      yield* startController(cluster, { client: new Client(cluster, []), leads: Stream.fromQueue(leads) })
+      isLooking = true
+      yield* Queue.offer(leads, true)
+      yield* settle
+      assert.isFalse(isLooking)
+      for (const nodeId of ["a", "b"]) cluster.setAttachment(attachment(nodeId))
+      yield* TestClock.adjust("30 seconds")
+      yield* settle
+      assert.deepStrictEqual(told, ["1 timeout"])
+    }))
+
+  it.effect("is not forgotten by a look that was begun before the migration and takes long", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      const told = noteTold(cluster)
+      const gate = yield* Deferred.make<void>()
+      let isSlow = false
+      class Client extends ClusterClient {
+        override get store() {
+          const store = super.store
+          const wait = Effect.suspend(() => {
+            const wait = isSlow ? Deferred.await(gate) : Effect.void
+            isSlow = false
+            return wait
+          })
+          return { ...store, peek: (volumeId: VolumeId) => Effect.tap(store.peek(volumeId), () => wait) }
+        }
+      }
+      const { fencing, reconciler } = yield* startController(cluster, { client: new Client(cluster, []) })
+      const { attach } = orchestrator(cluster, fencing)
+      yield* attach(shared("a", 30))
+      yield* settle
+      isSlow = true
+      yield* reconciler.trigger
+      yield* TestClock.adjust("1 second")
+      assert.isFalse(isSlow)
+      yield* attach(shared("b", 30))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      yield* TestClock.adjust("30 seconds")
+      yield* settle
+      assert.deepStrictEqual(told, ["1 timeout"])
+    }))
+
   it.effect("takes the volume from nobody: afterwards either node leaves without a second end", () =>
     Effect.gen(function*() {
       const { attach, cluster, detach, told } = yield* migrating(30)
@@ -191,6 +281,7 @@ describe("clocks", () => {
       const cluster = clusterOf(volumeId)
       const told = noteTold(cluster)
       const first = yield* startMortal(cluster)
+      yield* TestClock.adjust("1 hour")
       yield* first.attach(shared("a"))
       yield* first.attach(shared("b"))
       yield* first.kill
@@ -227,6 +318,34 @@ describe("the end of a migration", () => {
       assert.isEmpty(recorded(cluster)?.untold)
       const { count, sum } = yield* Metric.value(Metrics.migrationDurationSeconds)
       assert.deepStrictEqual([count - durations.count, sum - durations.sum], [1, 20])
+    }))
+
+  it.effect("is noted as told as soon as that can be written, and told no second time", () =>
+    Effect.gen(function*() {
+      const { client, cluster, detach, told } = yield* migrating(300)
+      // The release is written and its end told; then writing that down fails.
+      client.faults = [undefined, undefined, "refused"]
+      yield* detach("a")
+      yield* settle
+      assert.lengthOf(recorded(cluster)?.untold ?? [], 1)
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.isEmpty(recorded(cluster)?.untold)
+      assert.deepStrictEqual(told, ["1 completed"])
+    }))
+
+  it.effect("is told although the record has been edited into nonsense meanwhile", () =>
+    Effect.gen(function*() {
+      const { client, cluster, detach, told } = yield* migrating(300)
+      client.faults = [undefined, "refused"]
+      yield* detach("a")
+      yield* settle
+      cluster.spoil(volumeId, "Unreadable")
+      yield* settle
+      assert.isEmpty(told)
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.deepStrictEqual(told, ["1 completed"])
     }))
 
   it.effect("is told by the next controller when the one that decided it died before", () =>

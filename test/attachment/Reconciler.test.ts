@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Metric, Option, Queue, References, Stream } from "effect"
+import { Deferred, Duration, Effect, Fiber, Metric, Option, Queue, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Metrics from "../../src/observability/Metrics.ts"
 import { VolumeId } from "../../src/volume/VolumeId.ts"
+import { capturedLogs } from "../support/CapturedLogs.ts"
 import { ClusterClient } from "./simulation/ClusterClient.ts"
 import { settle, startController } from "./simulation/Controller.ts"
 import {
@@ -70,7 +71,8 @@ describe("the start of the controller", () => {
       yield* TestClock.adjust("10 seconds")
       assert.isTrue(yield* reconciler.isReady)
       assert.deepStrictEqual(recordedNodes(cluster), ["a"])
-      assert.isAtLeast((yield* Metric.value(Metrics.attachmentRebuildDurationSeconds)).value, 0.2)
+      const { value } = yield* Metric.value(Metrics.attachmentRebuildDurationSeconds)
+      assert.isTrue(value >= 0.2 && value <= 0.3, `${value} s`)
     }))
 
   it.effect("takes over what a driver attached that kept no record, and what it was asked to attach", () =>
@@ -90,6 +92,45 @@ describe("the start of the controller", () => {
         deadline: 360_000
       })
       assert.deepStrictEqual(tagsOf(client), ["Adopted", "Adopted", "MigrationStarted"])
+    }))
+
+  it.effect("takes over the oldest attachments first, those of the same time by node: the same on every replica", () =>
+    Effect.gen(function*() {
+      const found = [
+        { times: { c: 0, a: 0, b: 0 }, order: ["a", "b", "c"] },
+        { times: { a: 3, c: 2, b: 1 }, order: ["b", "c", "a"] }
+      ]
+      for (const { order, times } of found) {
+        const cluster = clusterOf(volumeId)
+        for (const [nodeId, createdAt] of Object.entries(times)) {
+          cluster.setAttachment(attachment(nodeId, { createdAt }))
+        }
+        yield* startController(cluster)
+        assert.deepStrictEqual(recordedNodes(cluster), order)
+        const { source, target } = recorded(cluster)?.migration ?? assert.fail("no migration")
+        assert.deepStrictEqual([source, target], order.slice(0, 2))
+      }
+    }))
+
+  it.effect("asks once for all attachments, and writes what is missing, for at most sixteen volumes at a time", () =>
+    Effect.gen(function*() {
+      const volumes = Array.from({ length: 20 }, (_, index) => VolumeId.fromName(`volume ${index}`))
+      const cluster = clusterOf(...volumes)
+      for (const volumeId of volumes) cluster.setAttachment({ ...attachment("a"), volumeId })
+      const client = new ClusterClient(cluster, [])
+      const gate = yield* Deferred.make<void>()
+      let isListed = false
+      let waiting = 0
+      client.travel = Effect.suspend(() => {
+        if (client.requests > 0 && isListed) waiting += 1
+        isListed = client.requests > 0
+        return waiting > 0 ? Deferred.await(gate) : Effect.void
+      })
+      yield* startController(cluster, { client, leads: Stream.concat(Stream.make(false), Stream.never) })
+      assert.strictEqual(waiting, 16)
+      yield* Deferred.succeed(gate, undefined)
+      yield* settle
+      assert.strictEqual(client.requests, 1 + volumes.length)
     }))
 
   it.effect("takes over what is attached beside what is granted, but not what is only asked for or being ended", () =>
@@ -156,20 +197,33 @@ describe("a grant without an attachment", () => {
     Effect.gen(function*() {
       const { client, cluster, reconciler } = yield* sharing()
       forget(cluster, "a")
+      const used = (effect: Effect.Effect<void>) => growthOf(Metrics.attachmentGracePeriodUsedTotal, effect)
+      const look = Effect.andThen(reconciler.trigger, TestClock.adjust("1 second"))
+      assert.strictEqual(yield* used(look), 1)
       const dropping = Effect.gen(function*() {
-        yield* reconciler.trigger
-        yield* TestClock.adjust("30999 millis")
+        yield* TestClock.adjust("29999 millis")
         assert.deepStrictEqual(recordedNodes(cluster), ["a", "b"])
         yield* TestClock.adjust("1 millis")
       })
-      const used = growthOf(Metrics.attachmentGracePeriodUsedTotal, dropping)
       const cleared = growthOf(
         Metrics.attachmentStaleClearedTotal,
-        Effect.map(used, (count) => assert.strictEqual(count, 1))
+        Effect.map(used(dropping), (count) => assert.strictEqual(count, 0))
       )
       assert.strictEqual(yield* growthOf(actions("clear_stale"), cleared), 1)
       assert.deepStrictEqual(recordedNodes(cluster), ["b"])
       assert.deepStrictEqual(client.published.at(-1), { _tag: "StaleCleared", volumeId, nodeId: "a" })
+    }))
+
+  it.effect("has a grace period of its own, whichever of two lost its attachment first", () =>
+    Effect.gen(function*() {
+      const { cluster, reconciler } = yield* sharing()
+      forget(cluster, "a")
+      yield* reconciler.trigger
+      yield* TestClock.adjust("20 seconds")
+      forget(cluster, "b")
+      yield* reconciler.trigger
+      yield* TestClock.adjust("11 seconds")
+      assert.deepStrictEqual(recordedNodes(cluster), ["b"])
     }))
 
   it.effect("is kept while the attachment is there, however long its node is gone", () =>
@@ -190,6 +244,20 @@ describe("a grant without an attachment", () => {
       yield* TestClock.adjust("30 seconds")
       assert.deepStrictEqual(recordedNodes(cluster), ["a", "b"])
       yield* TestClock.adjust("2 seconds")
+      assert.deepStrictEqual(recordedNodes(cluster), ["b"])
+    }))
+
+  it.effect("is kept until its own node has been missing for the grace period", () =>
+    Effect.gen(function*() {
+      const { cluster, reconciler } = yield* sharing()
+      forget(cluster, "a")
+      forget(cluster, "b")
+      yield* reconciler.trigger
+      yield* TestClock.adjust("20 seconds")
+      cluster.removeNode("a")
+      yield* TestClock.adjust("9 seconds")
+      cluster.removeNode("b")
+      yield* TestClock.adjust("22 seconds")
       assert.deepStrictEqual(recordedNodes(cluster), ["b"])
     }))
 
@@ -279,8 +347,23 @@ describe("a pass", () => {
       const { cluster, reconciler } = yield* sharing()
       cluster.setAttachment(attachment("c", { createdAt: 1e12 }))
       const adopting = Effect.andThen(reconciler.trigger, TestClock.adjust("1 second"))
-      assert.strictEqual(yield* growthOf(actions("adopt"), adopting), 1)
+      const rebuilt = growthOf(
+        actions("rebuild_record"),
+        Effect.map(growthOf(actions("adopt"), adopting), (count) => assert.strictEqual(count, 1))
+      )
+      assert.strictEqual(yield* rebuilt, 0)
       assert.deepStrictEqual(recordedNodes(cluster), ["a", "b", "c"])
+    }))
+
+  it.effect("that has nothing to do asks for the attachments, and writes nothing", () =>
+    Effect.gen(function*() {
+      const { client, cluster, reconciler } = yield* sharing()
+      const [requests, state] = [client.requests, recorded(cluster)]
+      yield* reconciler.trigger
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.strictEqual(client.requests - requests, 1)
+      assert.strictEqual(recorded(cluster), state)
     }))
 
   it.effect("comes every five minutes", () =>
@@ -314,11 +397,12 @@ describe("a pass", () => {
         })
       )
       assert.strictEqual(yield* triggers, 3)
+      yield* TestClock.adjust("1 minute")
+      yield* settle
       assert.strictEqual((yield* passes()) - before, 1)
       client.loseWatches()
-      client.hear()
-      yield* TestClock.adjust("1 second")
-      yield* settle
+      const relist = Effect.andThen(Effect.sync(() => client.hear()), TestClock.adjust("1 second"))
+      assert.strictEqual(yield* growthOf(actions("node_watcher_trigger"), Effect.andThen(relist, settle)), 0)
       assert.strictEqual((yield* passes()) - before, 2)
     }))
 
@@ -346,6 +430,22 @@ describe("a pass", () => {
       assert.deepStrictEqual(recordedNodes(cluster), ["a", "b", "c"])
     }))
 
+  it.effect("does not wait for a volume that somebody works on", () =>
+    Effect.gen(function*() {
+      const other = VolumeId.fromName("other")
+      const cluster = clusterOf(volumeId, other)
+      const { lock, reconciler } = yield* startController(cluster)
+      cluster.setAttachment(attachment("a"))
+      const passes = Effect.gen(function*() {
+        yield* reconciler.trigger
+        yield* TestClock.adjust("1 second")
+        cluster.setAttachment({ ...attachment("b"), volumeId: other })
+        yield* TestClock.adjust("10 seconds")
+        assert.strictEqual(cluster.records.get(other)?._tag, "Recorded")
+      })
+      yield* lock.withLock(volumeId)(passes)
+    }))
+
   it.effect("is the leader's: others do nothing, and take over when they lead", () =>
     Effect.gen(function*() {
       const cluster = clusterOf(volumeId)
@@ -368,6 +468,34 @@ describe("a pass", () => {
     }))
 })
 
+describe("what cannot be reconciled", () => {
+  it.effect("is in the log, while nothing can be attached, and when that is over", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      cluster.setAttachment(attachment("a", single))
+      const client = new ClusterClient(cluster, [])
+      client.faults = ["refused", undefined, "refused"]
+      const { lines, run } = capturedLogs()
+      yield* run(Effect.andThen(startController(cluster, { client }), TestClock.adjust("2 seconds")))
+      assert.deepStrictEqual(lines.map(({ level, message }) => [level, message.replace(/[\d.]+ s$/, "… s")]), [
+        ["Warn", "no volume can be attached yet: refused"],
+        ["Warn", `volume ${volumeId}: its attachments could not be reconciled: refused`],
+        ["Info", `volume ${volumeId}: node a was found attached without a grant and counts as a holder from now on`],
+        ["Info", "volumes can be attached: who holds which one is known, after … s"]
+      ])
+    }))
+
+  it.effect("is in the log later as well", () =>
+    Effect.gen(function*() {
+      const { lines, run } = capturedLogs()
+      const { client, reconciler } = yield* run(startController(clusterOf(volumeId)))
+      client.isPartitioned = true
+      yield* reconciler.trigger
+      yield* TestClock.adjust("1 second")
+      assert.deepInclude(lines.at(-1), { level: "Warn", message: "attachments could not be reconciled: refused" })
+    }))
+})
+
 describe("an unreadable record", () => {
   it.effect("is made known once, and rebuilt after the grace period from all that may hold the volume", () =>
     Effect.gen(function*() {
@@ -385,6 +513,19 @@ describe("an unreadable record", () => {
       assert.deepStrictEqual(client.published.filter(({ _tag }) => _tag === "RecordUnreadable"), [
         { _tag: "RecordUnreadable", volumeId, reason: "nonsense" }
       ])
+    }))
+
+  it.effect("has its own grace period beside another one", () =>
+    Effect.gen(function*() {
+      const other = VolumeId.fromName("other")
+      const cluster = clusterOf(volumeId, other)
+      const { client } = yield* startController(cluster)
+      cluster.spoil(volumeId, "Unreadable")
+      cluster.spoil(other, "Unreadable")
+      yield* TestClock.adjust("5 minutes")
+      assert.deepStrictEqual(tagsOf(client), ["RecordUnreadable", "RecordUnreadable"])
+      yield* TestClock.adjust("30 seconds")
+      assert.deepStrictEqual([...cluster.records.values()].map(({ _tag }) => _tag), ["Recorded", "Recorded"])
     }))
 
   it.effect("that somebody still edits is left alone", () =>
@@ -470,6 +611,14 @@ describe("gauges", () => {
       yield* Queue.offer(leads, false)
       yield* settle
       assert.deepStrictEqual(yield* shown, nothing)
+    }))
+
+  it.effect("show no time that is left after a deadline that cannot be recorded", () =>
+    Effect.gen(function*() {
+      const { client } = yield* sharing()
+      client.isPartitioned = true
+      yield* TestClock.adjust("65 minutes")
+      assert.deepStrictEqual(yield* shown, [[0, 0], [1, 2], [0, 0], [0, 0], [0, 0], 1, 0])
     }))
 
   it.effect("show nothing where nothing is held", () =>

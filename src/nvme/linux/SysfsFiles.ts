@@ -52,9 +52,18 @@ export const makeSysfsFiles = Effect.fnUntraced(function*(limit: Duration.Input)
     attribute,
     required,
     entries: (directory: string) => bounded(directory, fs.readDirectory(directory)),
-    /** Writes an attribute. Never creates it: sysfs would call that a lack of permission. */
-    write: (directory: string, name: string, text: string) =>
-      bounded(`${directory}/${name}`, fs.writeFileString(`${directory}/${name}`, text, { flag: "r+" }))
+    /**
+     * Writes an attribute. It has to be opened for writing alone: those that trigger something cannot be read, not even by root.
+     * sysfs answers the attempt to create a file with EACCES, so that of one that is gone means no more than that.
+     */
+    write: (directory: string, name: string, text: string) => {
+      const path = `${directory}/${name}`
+      return Effect.catchTag(
+        bounded(path, fs.writeFileString(path, text)),
+        "FabricUnreadable",
+        (error) => Effect.flatMap(exists(path), (there) => there ? Effect.fail(error) : Effect.succeedNone)
+      )
+    }
   }
 })
 
