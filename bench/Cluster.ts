@@ -67,9 +67,15 @@ const present = Effect.fnUntraced(function*(socket: string) {
 })
 
 /** Resident memory as the process itself shows it to Prometheus. */
-const residentBytes = Effect.fnUntraced(function*(process: DriverProcess) {
-  const [, url] = /metrics and health at (http:[^"]+)"/.exec(yield* process.output) ?? []
-  const response = yield* HttpClient.get(`${url}/metrics`)
-  const [, bytes] = /^process_resident_memory_bytes(?:\{[^}]*\})? (\S+)$/m.exec(yield* response.text) ?? []
-  return Number(bytes)
-})
+const residentBytes = (process: DriverProcess) => metricOf(process)("process_resident_memory_bytes")
+
+/** Reads a metric of the process: by name, with labels if they matter. 0 while there is none. */
+export const metricOf = (process: DriverProcess) =>
+  Effect.fnUntraced(function*(name: string) {
+    const [, url] = /metrics and health at (http:[^"]+)"/.exec(yield* process.output) ?? []
+    const response = yield* HttpClient.get(`${url}/metrics`)
+    const line = (yield* response.text).split("\n").find((line) =>
+      line.startsWith(`${name} `) || line.startsWith(`${name}{`)
+    )
+    return Number(line?.split(" ").at(-1) ?? 0)
+  })

@@ -7,6 +7,7 @@ export interface Timings {
   readonly p50: number
   /** With fewer than 100 calls the slowest. */
   readonly p99: number
+  readonly slowest: number
   /** From the first call to the last answer. */
   readonly wall: number
 }
@@ -19,7 +20,13 @@ export const measure = Effect.fnUntraced(function*<E, R>(
   const numbers = Array.from({ length: calls }, (_, n) => n)
   const [wall, each] = yield* timed(Effect.forEach(numbers, (n) => timed(call(n)), { concurrency: inFlight }))
   const millis = each.map(([took]) => took).sort((a, b) => a - b)
-  return { calls, p50: percentile(millis, 0.5), p99: percentile(millis, 0.99), wall } satisfies Timings
+  return {
+    calls,
+    p50: percentile(millis, 0.5),
+    p99: percentile(millis, 0.99),
+    slowest: percentile(millis, 1),
+    wall
+  } satisfies Timings
 })
 
 /** How long it took in milliseconds, and what it answered. */

@@ -2,6 +2,7 @@ import { Array as Arr, Effect, FileSystem } from "effect"
 import { controllerCalls } from "../test/support/ControllerCalls.ts"
 import { pvc } from "../test/support/Requests.ts"
 import { type Cluster, startCluster } from "./Cluster.ts"
+import { type InCluster, measureInCluster } from "./InCluster.ts"
 import type { Load, Plan } from "./Plan.ts"
 import { type Row, runRound } from "./Round.ts"
 import { type StartUp, startUps } from "./StartUp.ts"
@@ -19,6 +20,8 @@ export interface Results {
   readonly node: ReadonlyArray<Row>
   readonly startUps: ReadonlyArray<StartUp>
   readonly memory: ReadonlyArray<Memory>
+  /** None in a short run. */
+  readonly inCluster: ReadonlyArray<InCluster>
 }
 
 /** 100 volumes, with 10 RPCs each, that a controller is busy with at a time. */
@@ -30,6 +33,8 @@ const nodeRounds = 8
 
 /** Runs the plan. `tell` hears what comes next. */
 export const measureAll = Effect.fnUntraced(function*(plan: Plan, tell: (what: string) => Effect.Effect<void>) {
+  if (plan.weighs) yield* tell("a controller in a cluster of 1 000 volumes")
+  const inCluster = plan.weighs ? [yield* measureInCluster] : []
   const cluster = yield* startCluster
   yield* tell(`starts each process ${plan.starts} times`)
   const starts = yield* startUps(cluster.simulator, plan.starts)
@@ -43,7 +48,7 @@ export const measureAll = Effect.fnUntraced(function*(plan: Plan, tell: (what: s
     yield* cluster.moveAway(latencyMillis)
     for (const load of loads) controller.push(...yield* controllerRound(cluster, load, latencyMillis))
   }
-  return { controller, node: node.flat(), startUps: starts, memory } satisfies Results
+  return { controller, node: node.flat(), startUps: starts, memory, inCluster } satisfies Results
 }, Effect.scoped)
 
 const controllerRound = (cluster: Cluster, load: Load, latencyMillis: number) =>

@@ -1,4 +1,5 @@
 import { connections } from "./BareExec.ts"
+import type { InCluster } from "./InCluster.ts"
 import type { Results } from "./Results.ts"
 import type { Row } from "./Round.ts"
 
@@ -32,6 +33,7 @@ export const targetsOf = (results: Results): ReadonlyArray<Target> => [
   ...roundTrips(results),
   ...overhead(results),
   ...bursts(results),
+  ...results.inCluster.flatMap(clusterTargets),
   ...results.startUps.map(({ name, p50 }): Target => ({
     name: `${name}: first Probe answered after`,
     unit: "ms",
@@ -44,6 +46,27 @@ export const targetsOf = (results: Results): ReadonlyArray<Target> => [
     limit: name === "controller" ? 110 : 90,
     measured: bytes / 1e6
   }))
+]
+
+const clusterTargets = ({ pause, publish, rebuildMillis }: InCluster): ReadonlyArray<Target> => [
+  {
+    name: "ControllerPublishVolume in a cluster: time of one bare SSH command and one API write",
+    unit: "×",
+    limit: 1.2,
+    measured: publish.p50 / (publish.ssh + publish.api)
+  },
+  {
+    name: "1 000 volumes on 50 nodes: who holds what is known after",
+    unit: "ms",
+    limit: 1_000,
+    measured: rebuildMillis
+  },
+  {
+    name: "1 000 volumes on 50 nodes: longest pause while all are compared",
+    unit: "ms",
+    limit: 20,
+    measured: pause.comparing
+  }
 ]
 
 const roundTrips = ({ controller, node }: Results): ReadonlyArray<Target> => {

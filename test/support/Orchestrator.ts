@@ -2,6 +2,7 @@ import { Effect, Schema } from "effect"
 import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../../src/csi/gen/csi_pb.ts"
 import { controllerCalls } from "./ControllerCalls.ts"
 import type { GrpcClient } from "./GrpcClient.ts"
+import type { ApiServerOptions } from "./kubernetes/ApiServer.ts"
 import { attachmentName, type VolumeOptions } from "./kubernetes/Cluster.ts"
 import { startCluster } from "./kubernetes/Harness.ts"
 import { block, filesystem } from "./Requests.ts"
@@ -32,9 +33,10 @@ export interface Provisioned {
  */
 export const startOrchestrator = Effect.fnUntraced(function*(
   { controllerFlags, directory }: { readonly controllerFlags: ReadonlyArray<string>; readonly directory: string },
-  nodes: ReadonlyArray<string>
+  nodes: ReadonlyArray<string>,
+  api: ApiServerOptions = {}
 ) {
-  const cluster = yield* startCluster()
+  const cluster = yield* startCluster(api)
   for (const node of nodes) cluster.addNode(node)
   const flags = withFlags(controllerFlags, { "--attachments": "kubernetes", "--kubeconfig": cluster.kubeconfig })
 
