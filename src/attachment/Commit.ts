@@ -1,7 +1,7 @@
-import { Clock, Deferred, Effect, Equal, Metric, Option } from "effect"
+import { Clock, Effect, Equal, Metric, Option } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
-import { VolumeBusy, VolumeLock } from "../volume/VolumeLock.ts"
+import { type VolumeBusy, VolumeLock } from "../volume/VolumeLock.ts"
 import { announce } from "./Announce.ts"
 import { type Command, type Refusal, type Transition, transition, transitions } from "./Attachment.ts"
 import type { AttachmentEvents } from "./AttachmentEvents.ts"
@@ -38,7 +38,10 @@ export const commit = (
   volumeId: VolumeId,
   command: Command
 ): Effect.Effect<Option.Option<AttachmentState>, CommitError, CommitServices> =>
-  inTurn(volumeId, decideAndRecord(volumeId, command))
+  Effect.flatMap(
+    VolumeLock,
+    (lock) => lock.withLockWithin(volumeId, lockWait)(decideAndRecord(volumeId, command))
+  )
 
 /**
  * Carries out commands that rest on exactly this version of the record, and answers the state that results. Fails when
@@ -53,26 +56,6 @@ export const amend = Effect.fnUntraced(
   },
   (amended, volumeId) => Effect.flatMap(VolumeLock, (lock) => lock.tryLock(volumeId)(amended))
 )
-
-const inTurn = Effect.fnUntraced(
-  function*<A, E, R>(volumeId: VolumeId, effect: Effect.Effect<A, E, R>) {
-    const lock = yield* VolumeLock
-    const begun = yield* Deferred.make<void>()
-    const waited = Effect.delay(Deferred.isDone(begun), lockWait).pipe(
-      Effect.flatMap((isDone) => isDone ? Effect.never : Effect.fail(busy(volumeId)))
-    )
-    const turn = lock.withLock(volumeId)(Effect.andThen(Deferred.succeed(begun, undefined), effect))
-    return yield* Effect.raceFirst(turn, waited)
-  }
-)
-
-const busy = (volumeId: VolumeId) =>
-  new VolumeBusy({
-    key: volumeId,
-    message:
-      `other attachments or detachments of volume ${volumeId} have been running for ${lockWait}; try again when ` +
-      "they have ended"
-  })
 
 const decideAndRecord = Effect.fnUntraced(function*(volumeId: VolumeId, command: Command) {
   const store = yield* AttachmentStore

@@ -10,5 +10,7 @@ export const clusterSource = (kubeconfig: string): ClusterSource =>
 /** Ends the process when there is no cluster to talk to; `instead` is what to say to do without one. */
 export const clusterNeeded = (instead: string) => ({ message }: KubeConfigInvalid) =>
   Layer.effectContext(
-    Effect.fail(new Misconfigured({ message: `--kubeconfig: ${message}. To run without a cluster, say ${instead}` }))
+    Effect.fail(
+      new Misconfigured({ message: `${message}; see --kubeconfig, or say ${instead} to run without a cluster` })
+    )
   )

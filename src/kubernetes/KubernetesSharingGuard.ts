@@ -1,6 +1,7 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import { AttachmentConflict, AttachmentUnknown } from "../attachment/Errors.ts"
 import { SharingGuard } from "../attachment/SharingGuard.ts"
+import { attachmentConflictsTotal } from "../observability/Metrics.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { ClusterNodes } from "./ClusterNodes.ts"
 import { claimOf } from "./EventPost.ts"
@@ -42,10 +43,10 @@ const make = Effect.fnUntraced(function*(policy: "warn" | "kubevirt-only") {
     return objectionToSharing(claim.name, ...on)
   })
 
-  const warn = (volumeId: VolumeId, message: string) =>
+  const tell = (volumeId: VolumeId, reason: string, message: string) =>
     Effect.andThen(
       Effect.logWarning(`volume ${volumeId}: ${message}`),
-      recorder.post(volumeId, { type: "Warning", reason: "UnsafeSharing", message: `[${volumeId}]: ${message}` })
+      recorder.post(volumeId, { type: "Warning", reason, message: `[${volumeId}]: ${message}` })
     )
 
   const check = Effect.fn("SharingGuard.check")(function*(volumeId: VolumeId, first: string, second: string) {
@@ -54,9 +55,10 @@ const make = Effect.fnUntraced(function*(policy: "warn" | "kubevirt-only") {
     if (found._tag === "Failure") {
       const { message } = found.failure
       if (policy === "warn") {
-        return yield* warn(
+        return yield* tell(
           volumeId,
-          `it is attached to ${sharing}, and whether by one virtual machine is not known: ${message}`
+          "UnsafeSharing",
+          `it is about to be attached to ${sharing}, and whether for one virtual machine is not known: ${message}`
         )
       }
       return yield* new AttachmentUnknown({
@@ -67,17 +69,19 @@ const make = Effect.fnUntraced(function*(policy: "warn" | "kubevirt-only") {
     }
     if (found.success === undefined) return
     if (policy === "warn") {
-      return yield* warn(
+      return yield* tell(
         volumeId,
-        `it is attached to ${sharing}, but not for the live migration of a KubeVirt virtual machine: ${found.success}; two ` +
+        "UnsafeSharing",
+        `it is about to be attached to ${sharing}, but not for the live migration of a KubeVirt virtual machine: ${found.success}; two ` +
           "writers that do not coordinate destroy the data"
       )
     }
-    return yield* new AttachmentConflict({
-      message:
-        `volume ${volumeId} is not attached to ${sharing}: that is for the live migration of a KubeVirt virtual ` +
-        `machine only (--rwx-policy=kubevirt-only), and ${found.success}`
-    })
+    const refusal =
+      `it is not attached to ${sharing}: that is for the live migration of a KubeVirt virtual machine only ` +
+      `(--rwx-policy=kubevirt-only), and ${found.success}`
+    yield* Metric.update(Metric.withAttributes(attachmentConflictsTotal, { reason: "policy" }), 1)
+    yield* tell(volumeId, "AttachmentConflict", refusal)
+    return yield* new AttachmentConflict({ message: `volume ${volumeId}: ${refusal}` })
   })
 
   return SharingGuard.of({ check })

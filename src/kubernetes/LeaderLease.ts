@@ -47,7 +47,10 @@ const make = Effect.fnUntraced(function*(config: LeaseConfig) {
   const api = yield* KubeApi
   const namespace = yield* Effect.mapError(
     Effect.fromOption(Option.orElse(config.namespace, () => api.namespace)),
-    () => new KubeConfigInvalid({ message: "the namespace of the leader's Lease is not known: name one" })
+    () =>
+      new KubeConfigInvalid({
+        message: "the namespace of the leader's Lease is not known: name it with --leader-election-namespace"
+      })
   )
   const record = yield* makeLeaseRecord({ name: config.name, namespace }, config.identity, config.duration)
   const isLeader = yield* SubscriptionRef.make(false)

@@ -90,10 +90,10 @@ export const hostCommandsLeftTotal = counter(
 export const attachmentAttachTotal = counter("rds_csi_attachment_attach_total", "ControllerPublishVolume calls.")
 /** Label: `status`. */
 export const attachmentDetachTotal = counter("rds_csi_attachment_detach_total", "ControllerUnpublishVolume calls.")
-/** Label: `reason` (`held`, `full`, `timed_out`, `too_many`). */
+/** Label: `reason` (`held`, `full`, `timed_out`, `too_many`, `policy`). */
 export const attachmentConflictsTotal = counter(
   "rds_csi_attachment_conflicts_total",
-  "Attachments refused because other nodes hold the volume."
+  "Attachments refused because other nodes hold the volume, or may not share it."
 )
 /** Label: `operation` (`attach`, `attach_secondary`, `detach`, `detach_partial`, `reconcile`). */
 export const attachmentOperationDurationSeconds = histogram(

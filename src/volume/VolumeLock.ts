@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Option, RcMap, Schema, Scope, Semaphore } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Option, RcMap, Schema, Scope, Semaphore } from "effect"
 
 /** Another operation on the same volume or snapshot is running (gRPC ABORTED: the CO tries again later). */
 export class VolumeBusy extends Schema.TaggedError<VolumeBusy>()("VolumeBusy", {
@@ -14,6 +14,11 @@ export class VolumeBusy extends Schema.TaggedError<VolumeBusy>()("VolumeBusy", {
 export class VolumeLock extends Context.Service<VolumeLock, {
   /** Waits for its turn, first come first served, then runs the effect. Waiting is interruptible. */
   withLock(key: string): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Like `withLock`; fails with VolumeBusy when its turn has not come within that time. The effect itself may take longer. */
+  withLockWithin(
+    key: string,
+    wait: Duration.Input
+  ): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | VolumeBusy, R>
   /** Runs the effect if the lock is free, and fails with VolumeBusy at once if not. */
   tryLock(key: string): <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | VolumeBusy, R>
 }>()("rds-csi/volume/VolumeLock") {
@@ -23,8 +28,19 @@ export class VolumeLock extends Context.Service<VolumeLock, {
       const locks = yield* RcMap.make({ lookup: (_key: string) => Semaphore.make(1) })
       const using = <A, E, R>(key: string, use: (lock: Semaphore.Semaphore) => Effect.Effect<A, E, R>) =>
         Effect.scopedWith((scope) => Effect.flatMap(Scope.provide(RcMap.get(locks, key), scope), use))
+      const withLock = (key: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        using(key, (lock) => lock.withPermit(effect))
       return VolumeLock.of({
-        withLock: (key) => (effect) => using(key, (lock) => lock.withPermit(effect)),
+        withLock,
+        withLockWithin: (key, wait) =>
+          Effect.fnUntraced(function*(effect) {
+            const begun = yield* Deferred.make<void>()
+            const waited = Effect.delay(Deferred.isDone(begun), wait).pipe(
+              Effect.flatMap((isDone) => isDone ? Effect.never : Effect.fail(stillBusy(key, wait)))
+            )
+            const turn = withLock(key)(Effect.andThen(Deferred.succeed(begun, undefined), effect))
+            return yield* Effect.raceFirst(turn, waited)
+          }),
         tryLock: (key) => (effect) =>
           using(key, (lock) => lock.withPermitsIfAvailable(1)(effect)).pipe(
             Effect.flatMap(Option.match({
@@ -42,3 +58,13 @@ export class VolumeLock extends Context.Service<VolumeLock, {
     })
   )
 }
+
+const stillBusy = (key: string, wait: Duration.Input) =>
+  new VolumeBusy({
+    key,
+    message:
+      `other operations on ${key} have been running for ${
+        Duration.format(Duration.fromInputUnsafe(wait))
+      }; try again ` +
+      "when they have ended"
+  })

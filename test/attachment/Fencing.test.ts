@@ -392,7 +392,7 @@ describe("calls for one volume take turns", () => {
       assert.strictEqual(error._tag, "VolumeBusy")
       assert.strictEqual(
         error.message,
-        `other attachments or detachments of volume ${volumeId} have been running for 8 seconds; try again when they have ended`
+        `other operations on ${volumeId} have been running for 8s; try again when they have ended`
       )
     }))
 

@@ -71,7 +71,10 @@ const publishFilesystem = Effect.fnUntraced(function*(config: NodeConfig, wanted
   const state = yield* examine(targetPath, volume.nqn, Option.some(device))
   switch (state._tag) {
     case "Current":
-      return state.entry.readOnly === readOnly ? undefined : yield* publishedOtherwise(config, wanted)
+      if (state.entry.readOnly === readOnly) return
+      if (!isUnfinished(wanted)) return yield* publishedOtherwise(config, wanted)
+      yield* countedMount("unmount")(mounter.unmount(targetPath))
+      return yield* bindTarget(wanted)
     case "Foreign":
       return yield* publishedOtherwise(config, wanted)
     case "Stale": {
@@ -81,11 +84,27 @@ const publishFilesystem = Effect.fnUntraced(function*(config: NodeConfig, wanted
     case "Nothing": {
       if (Option.isSome(yield* mounter.blockNode(targetPath))) return yield* publishedOtherwise(config, wanted)
       yield* checkOtherTargets(config, wanted)
-      const bind = countedMount("bind")(mounter.bind({ source: volume.stagingPath, target: targetPath, readOnly }))
-      return yield* recordTarget(wanted).pipe(Effect.andThen(bind), Effect.uninterruptible)
+      return yield* bindTarget(wanted)
     }
   }
 })
+
+const bindTarget = Effect.fnUntraced(function*(wanted: Wanted) {
+  const mounter = yield* Mounter
+  const { target: { targetPath, readOnly }, volume: { stagingPath } } = wanted
+  const bind = countedMount("bind")(mounter.bind({ source: stagingPath, target: targetPath, readOnly }))
+  return yield* recordTarget(wanted).pipe(Effect.andThen(bind), Effect.uninterruptible)
+})
+
+/**
+ * Whether a writable bind mount is what a crash left of a read-only one: the kernel makes one in two steps (mount(2),
+ * "Creating a bind mount"), and no call has succeeded before the second.
+ */
+const isUnfinished = ({ record, target }: Wanted) =>
+  target.readOnly && Option.exists(
+    record,
+    ({ publications }) => publications.some(({ readOnly, targetPath }) => readOnly && targetPath === target.targetPath)
+  )
 
 /**
  * Makes sure that the staging path has the volume's present device. A volume that was staged there and is not mounted any

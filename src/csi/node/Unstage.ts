@@ -38,6 +38,11 @@ const unstage = Effect.fnUntraced(function*(config: NodeConfig, id: VolumeId, st
   if (staging._tag === "Stale") yield* refuseWhileUsed(config, id, staging.entry.device, stagingPath)
   if (mounted) {
     yield* mounter.unmount(stagingPath).pipe(
+      // Of a lost device nothing can be written any more: nothing is torn off by not waiting for it.
+      Effect.catchTag(
+        "MountFailed",
+        (failure) => staging._tag === "Stale" ? mounter.forceUnmount(stagingPath) : Effect.fail(failure)
+      ),
       countedMount("unmount"),
       Effect.uninterruptible
     )

@@ -58,6 +58,21 @@ describe("NodePublishVolume of a file system", () => {
       assert.isFalse(yield* isPresent(machine, volume.targetPath))
     }))
 
+  it.effect("a crash between binding and making it read-only is made good by the next call", () =>
+    Effect.gen(function*() {
+      const { machine, volume, driver } = yield* staged()
+      yield* driver.publish(volume)
+      const record = Option.getOrThrow(yield* machine.records.get(volume.id))
+      const publications = [{ targetPath: volume.targetPath, readOnly: true }]
+      yield* machine.records.put({ ...record, publications })
+      yield* driver.publish(volume, { readonly: true })
+      assert.strictEqual(
+        (yield* Effect.exit(machine.host.writeFile(volume.targetPath, "data", "x")))._tag,
+        "Failure"
+      )
+      assert.lengthOf((yield* Kit.mountedPaths(machine)).filter((path) => path === volume.targetPath), 1)
+    }))
+
   it.effect("read-only is enforced at its target, and another target may be writable", () =>
     Effect.gen(function*() {
       const { machine, volume, driver } = yield* staged()

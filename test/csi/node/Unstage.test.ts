@@ -145,6 +145,20 @@ describe("NodeUnstageVolume", () => {
       yield* assertGone(machine, volume)
     }))
 
+  it.effect("an unmount that hangs is forced for a lost device only: of a present one it could tear off what is not written", () =>
+    Effect.gen(function*() {
+      const { machine, volume } = yield* staged()
+      const stuck = yield* Kit.startDriver(
+        machine,
+        (operation) => Effect.succeed(operation === "unmount" ? "fail before" : "none")
+      )
+      assert.strictEqual(yield* Kit.codeOf(stuck.unstage(volume)), "UNAVAILABLE")
+      assert.include(yield* Kit.mountedPaths(machine), volume.stagingPath)
+      yield* machine.initiator.remove(volume.nqn)
+      yield* stuck.unstage(volume)
+      yield* assertGone(machine, volume)
+    }))
+
   it.effect("trap: clean-up without an NQN filter disconnects the node's own root disk", () =>
     Effect.gen(function*() {
       const { machine, volume, driver } = yield* staged()
