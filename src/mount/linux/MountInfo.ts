@@ -19,6 +19,9 @@ export interface MountInfo extends MountEntry {
 export const parseMountInfo = (text: string): Option.Option<ReadonlyArray<MountInfo>> =>
   Option.all(text.split("\n").filter((line) => line !== "").map(parseLine))
 
+/** Since Linux 6.15 ext4 shows what errors have done to it without calling itself read-only (fs/ext4/super.c, show_options). */
+const takesNoWrites = ["ro", "emergency_ro", "shutdown"]
+
 const parseLine = (line: string): Option.Option<MountInfo> => {
   const [head, tail] = split(line, " - ")
   const [id = "", parentId = "", number = "", root, path, options, ...tags] = head.split(" ")
@@ -38,7 +41,7 @@ const parseLine = (line: string): Option.Option<MountInfo> => {
     fsType: unescape(fsType),
     options: flags,
     readOnly: flags.includes("ro"),
-    filesystemReadOnly: superOptions.split(",").includes("ro"),
+    filesystemReadOnly: superOptions.split(",").some((option) => takesNoWrites.includes(option)),
     peerGroup: Option.fromUndefinedOr(groups(tags, ["shared"])[0]),
     hears: groups(tags, ["shared", "master", "propagate_from"])
   })

@@ -45,6 +45,15 @@ describe("parseMountInfo", () => {
     ])
   })
 
+  it.each(["rw,emergency_ro", "rw,errors=remount-ro,shutdown", "ro"])(
+    "a file system with %s takes no writes",
+    (options) => {
+      const line = `36 35 259:3 / /mnt rw,noatime shared:1 - ext4 /dev/nvme0n1 ${options}\n`
+      const [mount] = Option.getOrThrow(parseMountInfo(line))
+      assert.isTrue(mount?.filesystemReadOnly)
+    }
+  )
+
   it("a table with a line that is cut off or garbled is not understood, rather than a mount short", () => {
     const line = "36 35 98:0 / /mnt rw shared:1 - ext4 /dev/sda rw"
     for (const damaged of [line.slice(0, 30), "x", "36 35 98 / /mnt rw - ext4 a rw", line.replace(" - ", " ")]) {
