@@ -1,5 +1,6 @@
 import { Clock, Context, Duration, Effect, Latch, Layer, Metric, Option, Ref, Stream } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
+import type { VolumeId } from "../volume/VolumeId.ts"
 import { countReconcile } from "./Announce.ts"
 import { AttachmentStore, type Change } from "./AttachmentStore.ts"
 import { backoff } from "./Backoff.ts"
@@ -81,10 +82,19 @@ const lead = Effect.fnUntraced(function*(config: ReconcilerConfig, cause: Latch.
 }, Effect.scoped)
 
 const follow = Effect.fnUntraced(function*(change: Change, migrations: Migrations, cause: Latch.Latch) {
-  if (change._tag === "Record") return yield* Effect.ignore(migrations.observe(change.volumeId))
+  if (change._tag === "Record") {
+    yield* Effect.ignore(migrations.observe(change.volumeId))
+    if (!(yield* isUnreadable(change.volumeId))) return
+  }
   if (change._tag === "Node") yield* countReconcile("node_watcher_trigger")
   yield* cause.open
 })
+
+/** Whether somebody has edited the record into nonsense: nobody gets the volume until a pass has rebuilt it. */
+const isUnreadable = Effect.fnUntraced(function*(volumeId: VolumeId) {
+  const store = yield* AttachmentStore
+  return Option.exists(yield* store.peek(volumeId), ({ _tag }) => _tag === "Unreadable")
+}, Effect.orElseSucceed(() => false))
 
 /** One pass, and the time until the next. */
 const pass = Effect.fnUntraced(

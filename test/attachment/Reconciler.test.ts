@@ -497,13 +497,13 @@ describe("what cannot be reconciled", () => {
 })
 
 describe("an unreadable record", () => {
-  it.effect("is made known once, and rebuilt after the grace period from all that may hold the volume", () =>
+  it.effect("is made known once, as soon as it is heard of, and rebuilt after the grace period from all that may hold the volume", () =>
     Effect.gen(function*() {
       const { client, cluster, fencing } = yield* sharing()
       cluster.setAttachment(attachment("c", { attached: false, createdAt: 1e12 }))
       cluster.spoil(volumeId, "Unreadable")
       const rebuilding = Effect.gen(function*() {
-        yield* TestClock.adjust("5 minutes")
+        yield* TestClock.adjust("1 second")
         yield* TestClock.adjust("29999 millis")
         assert.strictEqual((yield* Effect.flip(fencing.publish(shared("a"))))._tag, "AttachmentUnknown")
         yield* TestClock.adjust("1 millis")
@@ -599,8 +599,9 @@ describe("gauges", () => {
       const leads = yield* Queue.unbounded<boolean>()
       yield* Queue.offer(leads, true)
       const { client, fencing } = yield* startController(cluster, { leads: Stream.fromQueue(leads) })
+      yield* TestClock.adjust("40 seconds")
       cluster.spoil(free ?? assert.fail(), "Unreadable")
-      yield* TestClock.adjust("45 seconds")
+      yield* TestClock.adjust("5 seconds")
       assert.deepStrictEqual(yield* shown, [[1, 1], [1, 2], [1, 2], [2, 5], [1, 0], 3, 55.001])
       yield* fencing.unpublish(one ?? assert.fail(), Option.none())
       yield* TestClock.adjust("14 seconds")
