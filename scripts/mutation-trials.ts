@@ -22,8 +22,8 @@ export type Verdict =
 export interface Suite {
   /** Files and folders that the tests and their subjects need. */
   readonly needed: ReadonlyArray<string>
-  /** The folder that the compiler checks. */
-  readonly compiled: string
+  /** The folders that the compiler checks. */
+  readonly compiled: ReadonlyArray<string>
   /** Tests that run together; the quick ones come first, as few mutants survive them. */
   readonly stages: ReadonlyArray<string>
   /** A pattern for the names of the tests. */
@@ -82,7 +82,7 @@ export class Copy implements AsyncDisposable {
       await mkdir(dirname(join(folder, path)), { recursive: true })
       await cp(join(root, path), join(folder, path), { recursive: true })
     }
-    const project = JSON.stringify({ extends: "./tsconfig.json", include: [suite.compiled] })
+    const project = JSON.stringify({ extends: "./tsconfig.json", include: suite.compiled })
     await writeFile(join(folder, "same-cases.ts"), sameCases)
     await writeFile(join(folder, "tsconfig.mutant.json"), project)
     await symlink(join(root, "node_modules"), join(folder, "node_modules"))

@@ -87,9 +87,9 @@ export const describe = (fact: Announcement): string => {
 
 /** Node names for a sentence: `node a`, `nodes a and b`, `nodes a, b and c`. */
 export const names = (nodes: ReadonlyArray<string>): string =>
-  nodes.length < 2
-    ? `node ${nodes.join("")}`
-    : `nodes ${nodes.slice(0, -1).join(", ")} and ${nodes.slice(-1).join("")}`
+  `${nodes.length > 1 ? "nodes" : "node"} ${conjunction.format(nodes)}`
+
+const conjunction = new Intl.ListFormat("en-GB")
 
 /** Whole seconds that a migration took; clocks of two replicas may disagree, so never less than none. */
 export const secondsOf = ({ endedAt, startedAt }: MigrationEnd): number => Math.max(0, (endedAt - startedAt) / 1000)
