@@ -8,7 +8,7 @@ import { type SimulatorFlags, simulatorFlags } from "./SimulatorFlags.ts"
 
 const description =
   `A MikroTik ROSE Data Server to run against: SSH, the RouterOS command line, disks, files and pools. It has no data \
-plane: exports are configuration only. Where neither the manual nor a device says how RouterOS behaves, it takes the reading \
+plane unless --exports=nvmet gives it one. Where neither the manual nor a device says how RouterOS behaves, it takes the reading \
 that is harder on a client; the --unsure flags choose the other.
 
 FAULT RULES (--fault, and add-fault on the control socket)

@@ -33,6 +33,14 @@ const stateDirectory = Flag.String("state-dir").pipe(
   Flag.optional
 )
 
+const exports = Flag.Literals("exports", ["none", "nvmet"]).pipe(
+  Flag.withDescription(
+    "Data plane: none (exports are configuration only), or nvmet: real NVMe/TCP by this machine's kernel, on all addresses. " +
+      "It needs root, the module nvmet-tcp, and --state-dir on a file system with direct I/O"
+  ),
+  Flag.withDefault("none")
+)
+
 const authorizedKeys = repeated(
   "authorized-key",
   "<user>=<file>",
@@ -140,6 +148,7 @@ export const simulatorFlags = {
   policies,
   hostKey,
   stateDirectory,
+  exports,
   controlSocket,
   pools,
   directories,

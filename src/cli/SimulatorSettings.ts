@@ -1,7 +1,7 @@
 import { Effect, Option, Result } from "effect"
 import { parseFaultRule } from "../simulator/faults/FaultRule.ts"
 import { defaultPool, type SimulatorConfig } from "../simulator/SimulatorConfig.ts"
-import { configured } from "./Exit.ts"
+import { configured, Misconfigured } from "./Exit.ts"
 import type { SimulatorFlags } from "./SimulatorFlags.ts"
 import { readSimulatorPool } from "./SimulatorPool.ts"
 import { readKeyFile, readSimulatorUsers } from "./SimulatorUsers.ts"
@@ -12,6 +12,9 @@ export const simulatorSettings = Effect.fnUntraced(function*(flags: SimulatorFla
   const hostKey = Option.isNone(flags.hostKey) ? undefined : yield* readKeyFile("--host-key", flags.hostKey.value)
   const stateDirectory = Option.getOrUndefined(flags.stateDirectory)
   const controlSocket = Option.getOrUndefined(flags.controlSocket)
+  if (flags.exports === "nvmet" && stateDirectory === undefined) {
+    return yield* new Misconfigured({ message: "--exports=nvmet needs --state-dir: the kernel serves files" })
+  }
   yield* Effect.forEach(flags.faults, (rule) => configured(named("--fault", parseFaultRule(rule))))
   return {
     host: flags.host,
@@ -25,6 +28,7 @@ export const simulatorSettings = Effect.fnUntraced(function*(flags: SimulatorFla
     latency: { fixed: flags.latency, jitter: flags.jitter },
     faults: flags.faults,
     unsure: flags.unsure,
+    exports: flags.exports,
     ...(hostKey === undefined ? {} : { hostKey }),
     ...(stateDirectory === undefined ? {} : { stateDirectory }),
     ...(controlSocket === undefined ? {} : { controlSocket })

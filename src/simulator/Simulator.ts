@@ -10,6 +10,7 @@ import { freeBytes, usedBytes } from "./device/Space.ts"
 import { Volatile } from "./device/Volatile.ts"
 import { ExecLog, type ExecRecord } from "./ExecLog.ts"
 import { type Export, Exports } from "./Exports.ts"
+import { nvmetExports } from "./exports/Nvmet.ts"
 import type { InvalidFault } from "./faults/FaultRule.ts"
 import { type ActiveFault, Faults } from "./faults/Faults.ts"
 import { makeSession } from "./language/Session.ts"
@@ -80,10 +81,11 @@ export const Simulator = { start, config: simulatorConfig }
 
 const servicesOf = (config: SimulatorConfig) => {
   const store = config.stateDirectory === undefined ? DeviceStore.memory : DeviceStore.directory(config.stateDirectory)
+  const exports = config.exports === "nvmet" ? nvmetExports() : Exports.none
   return Console.layer.pipe(
     Layer.provideMerge(Power.layer),
     Layer.provideMerge(Device.layer(config)),
-    Layer.provideMerge(Layer.mergeAll(store, Exports.none, Volatile.layer, Faults.layer, ExecLog.layer)),
+    Layer.provideMerge(Layer.mergeAll(store, exports, Volatile.layer, Faults.layer, ExecLog.layer)),
     Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer))
   )
 }

@@ -42,6 +42,8 @@ export interface SimulatorConfig {
   readonly hostKey?: string
   /** Keeps the device over restarts and holds the images as sparse files. Without one everything is in memory. */
   readonly stateDirectory?: string
+  /** Data plane: `none`, or real NVMe/TCP by the Linux kernel's target, which needs root and a state directory. */
+  readonly exports: "none" | "nvmet"
   /** Path of the unix socket that takes faults and reboots from people and scripts. */
   readonly controlSocket?: string
 }
@@ -66,6 +68,7 @@ export const simulatorConfig = (options: SimulatorOptions): SimulatorConfig => (
   directories: ["storage-pool/metal-csi"],
   latency: { fixed: 0, jitter: 0 },
   faults: [],
+  exports: "none",
   ...options,
   unsure: { ...harshest, ...options.unsure }
 })

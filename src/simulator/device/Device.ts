@@ -2,7 +2,7 @@ import { Clock, Context, Effect, Layer, Option, Ref, Semaphore } from "effect"
 import { type Export, Exports } from "../Exports.ts"
 import type { RosError } from "../menu/Menu.ts"
 import type { SimulatorConfig } from "../SimulatorConfig.ts"
-import type { SimulatorError } from "../SimulatorError.ts"
+import { SimulatorError } from "../SimulatorError.ts"
 import { CurrentConditions } from "./Conditions.ts"
 import { DeviceStore } from "./DeviceStore.ts"
 import { exportChanges, servedExports } from "./ExportChanges.ts"
@@ -71,11 +71,14 @@ export class Device extends Context.Service<Device, {
           isOn = false
           yield* Effect.orDie(plan(yield* Ref.get(ref), undefined).close)
         }))
-        const boot = lock.withPermit(Effect.gen(function*() {
+        const powerOn = lock.withPermit(Effect.gen(function*() {
           isOn = true
-          yield* Effect.orDie(plan(undefined, yield* Ref.get(ref)).open)
+          yield* plan(undefined, yield* Ref.get(ref)).open
         }))
-        yield* Effect.acquireRelease(boot, () => halt)
+        const boot = Effect.orDie(powerOn)
+        yield* Effect.acquireRelease(Effect.tapError(powerOn, () => halt), () => halt).pipe(
+          Effect.mapError(({ message }) => new SimulatorError({ message }))
+        )
 
         return Device.of({ config, state: Ref.get(ref), change, exports: served, halt, boot })
       })

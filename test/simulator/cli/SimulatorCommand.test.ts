@@ -110,6 +110,7 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("rds-csi simulator",
     [["--authorized-key=csi=KEY", "--pool=slot=x,colour=red"], "colour=red; expected slot=…"],
     [["--authorized-key=csi=KEY", "--host-key=KEY"], "host key is not an unencrypted private key"],
     [["--authorized-key=csi=KEY", "--state-dir=KEY"], "state directory"],
+    [["--authorized-key=csi=KEY", "--exports=nvmet"], "--exports=nvmet needs --state-dir"],
     [["--authorized-key=csi=KEY", "--host=203.0.113.1"], "cannot listen on 203.0.113.1:2222"]
   ])("refuses %j with one clear line", ([args, message]) =>
     Effect.gen(function*() {
