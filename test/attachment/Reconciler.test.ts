@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Metric, Option, Queue, References, Stream } from "effect"
+import { Deferred, Duration, Effect, Metric, Option, Queue, References, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Metrics from "../../src/observability/Metrics.ts"
 import { VolumeId } from "../../src/volume/VolumeId.ts"
