@@ -12,7 +12,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "modules", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**"] }
+        test: { name: "modules", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**", "test/vm/**"] }
       },
       {
         extends: true,

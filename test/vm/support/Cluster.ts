@@ -1,0 +1,65 @@
+import { Context, Effect, FileSystem, Layer } from "effect"
+import { Controller } from "../../../src/csi/gen/csi_pb.ts"
+import { type ControllerCalls, controllerCalls } from "../../support/ControllerCalls.ts"
+import { insist } from "../../support/Insist.ts"
+import { base, runDriver } from "../../support/TestCluster.ts"
+import { type Appliance, makeAppliance } from "./Appliance.ts"
+import { applianceAddress, Machines, sshPort } from "./Machines.ts"
+import { type Claim, makeNodePlugin, type NodePlugin } from "./NodePlugin.ts"
+
+const publish = Controller.method.controllerPublishVolume
+
+/** An appliance, a controller beside the test, and a node plugin on each of two nodes; all of them run. */
+export class Cluster extends Context.Service<Cluster, {
+  readonly appliance: Appliance
+  readonly controller: ControllerCalls
+  readonly nodeA: NodePlugin
+  readonly nodeB: NodePlugin
+  /** A new volume, attached to these nodes. */
+  claim(name: string, capability: Claim["volumeCapability"], nodes: ReadonlyArray<NodePlugin>): Effect.Effect<Claim>
+}>()("test/vm/Cluster") {
+  static readonly layer = Layer.effect(
+    Cluster,
+    Effect.gen(function*() {
+      const { directory, rds, ...nodes } = yield* Machines
+      yield* Effect.forEach([rds, nodes.nodeA, nodes.nodeB], (vm) => vm.powerOn, { concurrency: 3, discard: true })
+      const files = yield* FileSystem.FileSystem
+      const appliance = yield* makeAppliance(rds)
+      const nodeA = yield* makeNodePlugin(nodes.nodeA)
+      const nodeB = yield* makeNodePlugin(nodes.nodeB)
+      const startController = Effect.gen(function*() {
+        const { hostKey } = yield* appliance.start
+        yield* files.writeFileString(`${directory}/key`, appliance.privateKey, { mode: 0o600 })
+        yield* files.writeFileString(`${directory}/host-key`, `${hostKey}\n`)
+        const { client } = yield* runDriver(
+          `${directory}/controller.sock`,
+          [
+            ["controller", "--attachments=memory", "--nodes=node-a,node-b", `--rds-volume-base-path=${base}`],
+            ["--rds-address=127.0.0.1", `--rds-port=${rds.port(sshPort)}`, "--rds-user=csi"],
+            [`--rds-key-file=${directory}/key`, `--rds-host-key=${directory}/host-key`]
+          ].flat()
+        )
+        return client
+      })
+      const [client] = yield* Effect.all([startController, nodeA.start, nodeB.start], { concurrency: 3 })
+      const controller = controllerCalls(client)
+      return {
+        appliance,
+        controller,
+        nodeA,
+        nodeB,
+        claim: (name, volumeCapability, on) =>
+          Effect.gen(function*() {
+            const parameters = { nvmeAddress: applianceAddress, reconnectDelay: "2" }
+            const { volumeContext, volumeId } = yield* insist(
+              controller.create(name, { parameters, volumeCapabilities: [volumeCapability] })
+            )
+            for (const { vm } of on) {
+              yield* insist(client.call(publish, { volumeId, nodeId: vm.name, volumeCapability }))
+            }
+            return { volumeId, volumeContext, volumeCapability }
+          }).pipe(Effect.orDie)
+      }
+    })
+  ).pipe(Layer.provideMerge(Machines.layer))
+}
