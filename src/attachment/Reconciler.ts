@@ -93,8 +93,9 @@ const follow = Effect.fnUntraced(function*(change: Change, migrations: Migration
 /** Whether somebody has edited the record into nonsense: nobody gets the volume until a pass has rebuilt it. */
 const isUnreadable = Effect.fnUntraced(function*(volumeId: VolumeId) {
   const store = yield* AttachmentStore
-  return Option.exists(yield* store.peek(volumeId), ({ _tag }) => _tag === "Unreadable")
-}, Effect.orElseSucceed(() => false))
+  const record = Option.flatten(yield* Effect.option(store.peek(volumeId)))
+  return Option.exists(record, ({ _tag }) => _tag === "Unreadable")
+})
 
 /** One pass, and the time until the next. */
 const pass = Effect.fnUntraced(
