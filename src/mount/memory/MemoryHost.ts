@@ -26,7 +26,10 @@ interface Mount {
  * restarts of the plugin.
  */
 export class MemoryHost extends Context.Service<MemoryHost, {
-  /** mount(2) of a device. Stacks. A second XFS of the same UUID is refused unless `nouuid`. */
+  /**
+   * mount(2) of a device. Stacks, but not on a mount of the same file system: EBUSY (fs/namespace.c). A second XFS of the
+   * same UUID is refused unless `nouuid`.
+   */
   mount(device: MemoryBlockDevice, path: string, fsType: string, flags: ReadonlyArray<string>): Syscall<void>
   /** mount(2) with MS_BIND, and read-only if asked. Stacks. */
   bind(source: string, target: string, readOnly: boolean): Syscall<void>
@@ -77,8 +80,11 @@ const makeHost = Effect.fnUntraced(function*() {
 
   const superblocks = () => new Set(mounts.map((mount) => mount.superblock))
 
+  const mountedFrom = (device: MemoryBlockDevice) =>
+    [...superblocks()].find((superblock) => sameDevice(superblock.device, device))
+
   const load = Effect.fnUntraced(function*(device: MemoryBlockDevice, fsType: string, flags: ReadonlyArray<string>) {
-    const mounted = [...superblocks()].find((superblock) => sameDevice(superblock.device, device))
+    const mounted = mountedFrom(device)
     if (mounted !== undefined) return mounted
     const image = Option.filter(decode(yield* io(device.read)), (found) => found.fsType === fsType)
     if (Option.isNone(image)) {
@@ -119,7 +125,12 @@ const makeHost = Effect.fnUntraced(function*() {
 
   return MemoryHost.of({
     mount: Effect.fnUntraced(function*(device, path, fsType, flags) {
-      const superblock = yield* load(device, fsType, flags)
+      const loaded = yield* load(device, fsType, flags)
+      // Another mount may have loaded it meanwhile.
+      const superblock = mountedFrom(device) ?? loaded
+      if (mounts.findLast((other) => other.path === path)?.superblock === superblock) {
+        return yield* systemError("EBUSY", `${path}: ${device.path} already mounted`)
+      }
       yield* attach(path, superblock, flags.includes("ro"))
     }),
     bind: Effect.fnUntraced(function*(source, target, readOnly) {

@@ -57,6 +57,18 @@ describe("the memory host behaves as Linux does", () => {
       assert.deepStrictEqual(yield* mounter.mountsAt("/a"), [])
     }).pipe(Effect.provide(node)))
 
+  it.effect("the same file system is refused on its own mount, as by two mount programs at once", () =>
+    Effect.gen(function*() {
+      const mounter = yield* Mounter
+      const paths = yield* HostPaths
+      yield* paths.makeDirectory("/a")
+      const device = yield* formatted("one", "ext4")
+      const mount = mounter.mount({ device, path: "/a", fsType: "ext4", flags: [] })
+      const ends = yield* Effect.all([mount, mount].map(Effect.result), { concurrency: 2 })
+      assert.sameMembers(ends.map(({ _tag }) => _tag), ["Success", "Failure"])
+      assert.lengthOf(yield* mounter.mountsAt("/a"), 1)
+    }).pipe(Effect.provide(node)))
+
   it.effect("a mount is forced only when nothing else uses the device", () =>
     Effect.gen(function*() {
       const mounter = yield* Mounter
