@@ -30,6 +30,12 @@ export const superviseMigrations = Effect.gen(function*() {
   // One at a time: what is read last must be acted upon last.
   const turn = yield* Semaphore.make(1)
 
+  /** A record that was lost and rebuilt counts its migrations from the start: the next one may have the same number. */
+  const disarm = (volumeId: VolumeId, { number }: Migration) =>
+    Effect.sync(() => {
+      if (Option.contains(MutableHashMap.get(armed, volumeId), number)) MutableHashMap.remove(armed, volumeId)
+    })
+
   const watch = Effect.fnUntraced(function*(volumeId: VolumeId, migration: Migration | null) {
     if (migration === null) {
       MutableHashMap.remove(armed, volumeId)
@@ -37,7 +43,7 @@ export const superviseMigrations = Effect.gen(function*() {
     }
     if (Option.contains(MutableHashMap.get(armed, volumeId), migration.number)) return
     MutableHashMap.set(armed, volumeId, migration.number)
-    yield* FiberMap.run(timers, volumeId, expire(volumeId, migration))
+    yield* FiberMap.run(timers, volumeId, Effect.andThen(expire(volumeId, migration), disarm(volumeId, migration)))
   })
 
   return {
