@@ -168,6 +168,25 @@ describe("the deadline of a migration", () => {
       assert.deepStrictEqual(told, ["1 timeout"])
     }))
 
+  it.effect("is watched for again, with the same number, when the record was lost and rebuilt unheard", () =>
+    Effect.gen(function*() {
+      const { client, cluster, told } = yield* migrating(100)
+      yield* TestClock.adjust("100 seconds")
+      yield* settle
+      assert.deepStrictEqual(told, ["1 timeout"])
+      client.isDeaf = true
+      cluster.spoil(volumeId, "Unrecorded")
+      const commands = [shared("a", 100), shared("b", 100)].map((request) => ({ _tag: "Publish", ...request } as const))
+      const { version } = cluster.records.get(volumeId) ?? assert.fail("no record")
+      cluster.write(volumeId, version, transitions(volumeId, emptyState, commands, 100_000).state)
+      client.loseWatches()
+      client.isDeaf = false
+      client.hear()
+      yield* TestClock.adjust("2 minutes")
+      yield* settle
+      assert.deepInclude(recorded(cluster)?.migration, { number: 1, timedOut: true })
+    }))
+
   it.effect("is not missed when the migration begins while a new leader takes its first look", () =>
     Effect.gen(function*() {
       const cluster = clusterOf(volumeId)
