@@ -2,13 +2,21 @@ import { Clock, Effect, Equal, Metric, Option } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { type VolumeBusy, VolumeLock } from "../volume/VolumeLock.ts"
+import { letIn, readmit, shutOut } from "./Admission.ts"
 import { announce } from "./Announce.ts"
 import { type Command, type Refusal, type Transition, transition, transitions } from "./Attachment.ts"
 import type { AttachmentEvents } from "./AttachmentEvents.ts"
-import type { AttachmentState } from "./AttachmentState.ts"
+import { type AttachmentState, nodesOf } from "./AttachmentState.ts"
 import { type AttachmentRecord, AttachmentStore, type StoreVersion } from "./AttachmentStore.ts"
-import { AttachmentUnknown, AttachmentUnrecordable, StoreConflict, type StoreUnavailable } from "./Errors.ts"
+import {
+  AttachmentUnknown,
+  AttachmentUnrecordable,
+  type HostAccessFailed,
+  StoreConflict,
+  type StoreUnavailable
+} from "./Errors.ts"
 import type { Announcement } from "./Facts.ts"
+import type { HostAccess } from "./HostAccess.ts"
 import { stateOf } from "./Recovery.ts"
 
 /** How long a call waits for another one on the same volume, such as the detach that makes the volume free. */
@@ -18,10 +26,16 @@ const lockWait = "8 seconds"
 const maxRetries = 4
 
 /** Why a command was not carried out. */
-export type CommitError = Refusal | AttachmentUnknown | AttachmentUnrecordable | StoreUnavailable | VolumeBusy
+export type CommitError =
+  | Refusal
+  | AttachmentUnknown
+  | AttachmentUnrecordable
+  | HostAccessFailed
+  | StoreUnavailable
+  | VolumeBusy
 
 /** What carrying out commands takes. */
-export type CommitServices = AttachmentStore | AttachmentEvents | VolumeLock
+export type CommitServices = AttachmentStore | AttachmentEvents | HostAccess | VolumeLock
 
 type Decision = Transition | {
   readonly _tag: "Refuse"
@@ -51,7 +65,8 @@ export const amend = Effect.fnUntraced(
   function*(volumeId: VolumeId, version: StoreVersion, before: AttachmentState, commands: ReadonlyArray<Command>) {
     const now = yield* Clock.currentTimeMillis
     const { facts, state } = transitions(volumeId, before, commands, now)
-    yield* record(volumeId, version, state, facts)
+    yield* record(volumeId, version, before, state, facts)
+    if (commands.some(({ _tag }) => _tag === "Adopt")) yield* letIn(volumeId, nodesOf(state.holders), "leave")
     return state
   },
   (amended, volumeId) => Effect.flatMap(VolumeLock, (lock) => lock.tryLock(volumeId)(amended))
@@ -86,7 +101,11 @@ const attempt = Effect.fnUntraced(function*(
   volumeId: VolumeId,
   command: Command,
   read: Effect.Effect<Option.Option<AttachmentRecord>, StoreUnavailable>
-): Effect.fn.Return<Decision, StoreConflict | StoreUnavailable, AttachmentStore | AttachmentEvents> {
+): Effect.fn.Return<
+  Decision,
+  StoreConflict | StoreUnavailable | HostAccessFailed | AttachmentUnknown,
+  AttachmentStore | AttachmentEvents | HostAccess
+> {
   const found = yield* read
   if (Option.isNone(found)) return withoutRecord(volumeId, command)
   if (found.value._tag === "Unreadable" && command._tag !== "Unpublish") return withUnreadable(volumeId, command)
@@ -94,7 +113,10 @@ const attempt = Effect.fnUntraced(function*(
   const before = yield* stateOf(volumeId, found.value, { pending: command._tag !== "Publish" })
   const next = transition(volumeId, before.state, command, yield* Clock.currentTimeMillis)
   if (next._tag === "Write") {
-    yield* record(volumeId, found.value.version, next.state, [...before.facts, ...next.facts])
+    yield* record(volumeId, found.value.version, before.state, next.state, [...before.facts, ...next.facts])
+    if (command._tag === "Publish") {
+      yield* letIn(volumeId, nodesOf(next.state.holders), before.state.holders.length === 0 ? "limit" : "leave")
+    }
   }
   return next
 })
@@ -125,19 +147,27 @@ const withUnreadable = (volumeId: VolumeId, command: Command): Decision =>
     }
     : { _tag: "Keep" }
 
-/** Records the state and says what happened; once begun it is seen through, also when the caller goes away. */
-const record = (
+/**
+ * Records the state and says what happened; once begun it is seen through, also when the caller goes away. Nodes that lose the
+ * volume are shut out first, and let in again if somebody else has recorded something meanwhile.
+ */
+const record = Effect.fnUntraced(function*(
   volumeId: VolumeId,
   expected: StoreVersion,
+  before: AttachmentState,
   state: AttachmentState,
   facts: ReadonlyArray<Announcement>
-) =>
-  Effect.flatMap(AttachmentStore, (store) => store.write(volumeId, expected, state)).pipe(
+) {
+  const store = yield* AttachmentStore
+  const areShutOut = yield* shutOut(volumeId, before, state)
+  yield* store.write(volumeId, expected, state).pipe(
     Effect.catchTag("StoreOutcomeUnknown", () => hasLanded(volumeId, state)),
     Effect.tapErrorTag("StoreConflict", () => Metric.update(Metrics.attachmentStoreConflictsTotal, 1)),
     Effect.andThen(announce(facts)),
-    Effect.uninterruptible
+    Effect.uninterruptible,
+    Effect.tapErrorTag("StoreConflict", () => areShutOut ? readmit(volumeId) : Effect.void)
   )
+})
 
 /** Whether what a write whose answer was lost would have recorded is on record. An equal state is no older one: revisions grow. */
 const hasLanded = Effect.fnUntraced(function*(volumeId: VolumeId, state: AttachmentState) {

@@ -40,3 +40,11 @@ export class StoreOutcomeUnknown extends Schema.TaggedError<StoreOutcomeUnknown>
 export class EventsUnavailable extends Schema.TaggedError<EventsUnavailable>()("EventsUnavailable", {
   message: Schema.String
 }) {}
+
+/**
+ * The appliance did not take who may connect to the volume; the record of attachments may be written already. Maps to
+ * `UNAVAILABLE`: try again.
+ */
+export class HostAccessFailed extends Schema.TaggedError<HostAccessFailed>()("HostAccessFailed", {
+  message: Schema.String
+}) {}

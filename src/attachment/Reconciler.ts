@@ -1,6 +1,7 @@
 import { Clock, Context, Duration, Effect, Latch, Layer, Metric, Option, Ref, Stream } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
+import { readmitAll } from "./Admission.ts"
 import { countReconcile } from "./Announce.ts"
 import { AttachmentStore, type Change } from "./AttachmentStore.ts"
 import { backoff } from "./Backoff.ts"
@@ -107,6 +108,7 @@ const pass = Effect.fnUntraced(
     })
     yield* Ref.set(earlier, noted)
     yield* Effect.forEach(states, ({ volumeId }) => migrations.observe(volumeId))
+    yield* readmitAll
     const wait = complete ? interval : retryAfter
     if (graceEndsAt === undefined) return wait
     return Duration.min(wait, Duration.nanos(graceEndsAt - (yield* Clock.monotonicTimeNanos)))

@@ -3,7 +3,7 @@ import { type Command, Flag } from "effect/cli"
 import { validateAddress } from "../volume/NvmeEndpoint.ts"
 import { ClusterId } from "../volume/OwnershipTag.ts"
 import { validateBase } from "../volume/PathRules.ts"
-import { bytes, int, name, reading, timeSpan } from "./Values.ts"
+import { bytes, choice, int, name, reading, timeSpan } from "./Values.ts"
 
 const address = name("rds-address", /^[\x21-\x7e]{1,253}$/, {
   expected: "a host name or address without blanks",
@@ -74,6 +74,14 @@ const poolReserve = bytes("pool-reserve").pipe(
   Flag.withDefault(1n << 30n)
 )
 
+const hostAccess = choice("host-access", ["any", "holders"], "RDS_CSI_HOST_ACCESS").pipe(
+  Flag.withDescription(
+    "Who may connect to a volume at the appliance. any: every host that reaches it. holders: only the nodes that the volume is " +
+      "attached to, by nvme-tcp-server-allow-host-name; not confirmed on hardware yet"
+  ),
+  Flag.withDefault("any" as const)
+)
+
 const connections = int("ssh-connections", { minimum: 1, maximum: 4 }).pipe(
   Flag.withDescription("SSH connections to the appliance; each runs one command at a time"),
   Flag.withDefault(4)
@@ -128,6 +136,7 @@ export const applianceFlags = {
   nvmeAddress,
   clusterId,
   poolReserve,
+  hostAccess,
   connections,
   connectTimeout,
   readTimeout,

@@ -1,6 +1,8 @@
 import { Effect, Layer, Stream } from "effect"
+import { HostAccess } from "../attachment/HostAccess.ts"
 import { Reconciler } from "../attachment/Reconciler.ts"
 import { makeController } from "../csi/Controller.ts"
+import { applianceHostAccess } from "../csi/controller/ApplianceHostAccess.ts"
 import { Controller } from "../csi/gen/csi_pb.ts"
 import { rpcs } from "../csi/GrpcService.ts"
 import type { Component } from "../observability/Ops.ts"
@@ -50,8 +52,9 @@ export const controllerServices = (
     sshTarget(appliance),
     (target) =>
       reconcileOnReconnect.pipe(
-        Layer.provideMerge(rdsClient(appliance, target)),
-        Layer.provideMerge(attachmentServices(attachment, { driver: common.driverName, ownNodes }))
+        Layer.provideMerge(attachmentServices(attachment, { driver: common.driverName, ownNodes })),
+        Layer.provideMerge(appliance.hostAccess === "holders" ? applianceHostAccess : HostAccess.layerOpen),
+        Layer.provideMerge(rdsClient(appliance, target))
       )
   ))
 

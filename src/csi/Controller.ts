@@ -1,4 +1,5 @@
 import type { Fencing } from "../attachment/Fencing.ts"
+import type { HostAccess } from "../attachment/HostAccess.ts"
 import type { NodeRegistry } from "../attachment/NodeRegistry.ts"
 import type { SharingGuard } from "../attachment/SharingGuard.ts"
 import type { RdsClient } from "../rds/RdsClient.ts"
@@ -16,7 +17,7 @@ import type { Controller } from "./gen/csi_pb.ts"
 import type { Handlers } from "./GrpcService.ts"
 
 /** What the RPCs of the Controller service work with. */
-export type ControllerServices = Fencing | NodeRegistry | RdsClient | SharingGuard | VolumeLock
+export type ControllerServices = Fencing | HostAccess | NodeRegistry | RdsClient | SharingGuard | VolumeLock
 
 /**
  * The Controller service of the CSI spec. Each RPC checks its request first, then takes the lock of its volume (`ABORTED` when

@@ -4,6 +4,7 @@ import type {
   AttachmentIncompatible,
   AttachmentUnknown,
   AttachmentUnrecordable,
+  HostAccessFailed,
   StoreUnavailable
 } from "../attachment/Errors.ts"
 import type { NodeRegistryUnavailable } from "../attachment/NodeRegistry.ts"
@@ -42,6 +43,7 @@ export type DriverError =
   | AttachmentIncompatible
   | AttachmentUnknown
   | AttachmentUnrecordable
+  | HostAccessFailed
   | StoreUnavailable
   | NodeRegistryUnavailable
   | RdsError
@@ -64,6 +66,7 @@ const codes: { readonly [Tag in DriverError["_tag"]]: StatusCode } = {
   AttachmentIncompatible: "ALREADY_EXISTS",
   AttachmentUnknown: "UNAVAILABLE",
   AttachmentUnrecordable: "FAILED_PRECONDITION",
+  HostAccessFailed: "UNAVAILABLE",
   StoreUnavailable: "UNAVAILABLE",
   NodeRegistryUnavailable: "UNAVAILABLE",
   ApplianceUnavailable: "UNAVAILABLE",

@@ -118,6 +118,11 @@ export const attachmentStoreConflictsTotal = counter(
   "rds_csi_attachment_store_conflicts_total",
   "Writes of an attachment record that lost to another writer."
 )
+/** Labels: status = success or failure. Only with `--host-access=holders`. */
+export const hostAccessChangesTotal = counter(
+  "rds_csi_host_access_changes_total",
+  "Changes at the appliance of who may connect to a volume."
+)
 export const attachmentRebuildDurationSeconds = gauge(
   "rds_csi_attachment_rebuild_duration_seconds",
   "Time from the start of the controller until it knew who holds which volume."

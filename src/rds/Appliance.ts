@@ -61,6 +61,7 @@ const DiskRow = Schema.Struct({
   "nvme-tcp-export": maybe(Flag),
   "nvme-tcp-server-port": maybe(Bytes),
   "nvme-tcp-server-nqn": maybe(Text),
+  "nvme-tcp-server-allow-host-name": maybe(Text),
   "mount-point": maybe(Text),
   mounted: maybe(Flag),
   state: maybe(Text),

@@ -7,6 +7,7 @@ import { VolumeId } from "../volume/VolumeId.ts"
 import { type DiskRow, DiskRows, FileRows } from "./Appliance.ts"
 import { ApplianceConflict, ApplianceRefused, PoolFull, type ScriptFailed } from "./Errors.ts"
 import { type Facts, read, report } from "./Facts.ts"
+import * as HostList from "./HostList.ts"
 import type { CreateSpec } from "./Model.ts"
 import { dropRecord, keepRecord, type Places, placesOf } from "./PathRecord.ts"
 import { inReadyPool, type Pool, readPool, reportPools } from "./Pools.ts"
@@ -24,6 +25,7 @@ interface Plan extends CreateSpec {
   readonly tag: string
   readonly places: Places
   readonly reserveBytes: bigint
+  readonly letsIn: RdsConfig["newVolumesLetIn"]
 }
 
 /** First attempt, directories, and what an earlier attempt left half done; each can be found out of date once. */
@@ -62,7 +64,8 @@ const planOf = (spec: CreateSpec, config: RdsConfig): Plan => ({
   path: imagePath(spec.directory, spec.id),
   tag: OwnershipTag.encode({ clusterId: config.clusterId, volumeId: spec.id }),
   places: placesOf(spec.id, config),
-  reserveBytes: config.reserveBytes
+  reserveBytes: config.reserveBytes,
+  letsIn: config.newVolumesLetIn
 })
 
 /** `vq`, the NQN; `vn` and `vf`, the file as `/file` and as `/disk` name it. No variable may have a property's name. */
@@ -97,8 +100,10 @@ const forget = ({ path, places }: Plan) =>
 /** RouterOS mounts the file system inside the image unless told not to: a second writer beside the node. */
 const item = ({ slot, tag }: Plan) => ros`type=file slot=${slot} file-path=$vf mount-filesystem=no comment=${tag}`
 
-const exportArguments = ({ port }: Plan) =>
-  ros`nvme-tcp-server-nqn=$vq nvme-tcp-server-port=${port} nvme-tcp-export=yes`
+const exportArguments = ({ letsIn, port }: Plan) => {
+  const limit = letsIn === "nobody" ? [ros`nvme-tcp-server-allow-host-name=${HostList.encode([])}`] : []
+  return ros`nvme-tcp-server-nqn=$vq nvme-tcp-server-port=${port} ${limit} nvme-tcp-export=yes`
+}
 
 const readBack = report("disks", disksWhere(ros`nvme-tcp-server-nqn=$vq`))
 

@@ -15,6 +15,8 @@ export interface RdsVolume {
   readonly exported: boolean
   /** TCP port of the NVMe/TCP export. */
   readonly port: number
+  /** NQNs of the hosts that may connect; none: every host. */
+  readonly allowedHosts: Option.Option<ReadonlyArray<string>>
   /** From the item's comment; none for volumes made by the Go driver. */
   readonly owner: Option.Option<Owner>
 }
@@ -26,6 +28,14 @@ export interface CreateSpec {
   readonly directory: VolumePath
   readonly sizeBytes: bigint
   readonly port: number
+}
+
+/**
+ * Who may connect to a volume. `whenOpen`: what an export that lets in every host becomes, limited as well or left open.
+ */
+export interface HostLimit {
+  readonly hosts: ReadonlyArray<Nqn>
+  readonly whenOpen: "limit" | "leave"
 }
 
 /** The pool that holds a path; `freeBytes` has the reserve already taken off and is never negative. */

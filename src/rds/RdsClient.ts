@@ -6,8 +6,9 @@ import { createVolume } from "./CreateVolume.ts"
 import type { RdsError } from "./Errors.ts"
 import type { ExecError } from "./Exec.ts"
 import { growVolume } from "./GrowVolume.ts"
+import { limitHosts } from "./LimitHosts.ts"
 import { listVolumes, lookUpVolume } from "./Lookup.ts"
-import type { CreateSpec, PoolCapacity, RdsVolume } from "./Model.ts"
+import type { CreateSpec, HostLimit, PoolCapacity, RdsVolume } from "./Model.ts"
 import { poolCapacity } from "./Pools.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { removeVolume } from "./RemoveVolume.ts"
@@ -32,6 +33,8 @@ export class RdsClient extends Context.Service<RdsClient, {
   readonly grow: (id: VolumeId, sizeBytes: bigint) => Effect.Effect<Option.Option<RdsVolume>, RdsError>
   /** Succeeds only when item and backing file are both verified gone. */
   readonly remove: (id: VolumeId) => Effect.Effect<void, RdsError>
+  /** Lets exactly these hosts connect; connections that stand are not cut. Succeeds when there is no such volume. */
+  readonly limitHosts: (id: VolumeId, limit: HostLimit) => Effect.Effect<void, RdsError>
   /** Of the pool whose mount point holds `path`. */
   readonly capacity: (path: VolumePath) => Effect.Effect<PoolCapacity, RdsError>
   /** No I/O. */
@@ -51,6 +54,7 @@ export class RdsClient extends Context.Service<RdsClient, {
           list: listVolumes(run),
           grow: growVolume(run, config),
           remove: removeVolume(run, config),
+          limitHosts: limitHosts(run),
           capacity: poolCapacity(run, config),
           state: pool.state,
           states: pool.states

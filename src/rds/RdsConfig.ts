@@ -9,6 +9,8 @@ export interface RdsConfig {
   readonly base: VolumePath
   /** Bytes of a pool that volumes may not take, so that its file system keeps working. */
   readonly reserveBytes: bigint
+  /** Whether new volumes let in every host or, until {@link RdsClient.limitHosts} says who, nobody. */
+  readonly newVolumesLetIn: "any" | "nobody"
 }
 
 export const defaultReserveBytes = 1n << 30n

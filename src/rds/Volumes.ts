@@ -5,6 +5,7 @@ import { normalise, VolumePath } from "../volume/PathRules.ts"
 import { VolumeId } from "../volume/VolumeId.ts"
 import type { DiskRow } from "./Appliance.ts"
 import { ApplianceConflict, ApplianceUnsupported } from "./Errors.ts"
+import * as HostList from "./HostList.ts"
 import type { RdsVolume } from "./Model.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 
@@ -71,6 +72,7 @@ const toVolume = (row: DiskRow, id: VolumeId): Result.Result<RdsVolume, Applianc
     sizeBytes,
     exported: row["nvme-tcp-export"] === true,
     port: Number(row["nvme-tcp-server-port"] ?? defaultPort),
+    allowedHosts: HostList.parse(row["nvme-tcp-server-allow-host-name"] ?? ""),
     owner: OwnershipTag.parse(row.comment ?? "")
   })
 }

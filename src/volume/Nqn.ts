@@ -29,6 +29,8 @@ export const Nqn = {
    * disk `nqn.2000-02.com.mikrotik:<slot>`, so a loose id proves nothing; those volumes are reached by `ofVolume` alone.
    */
   isOurs: (nqn: string): boolean => ours.test(nqn),
+  /** Stands for "no host" where an empty list would mean every host: a name that no host has. */
+  nobody: schema.make(`${prefix}no-host`),
   hostId,
   /** The host NQN of a node in the UUID form of the NVMe Base Specification; controller and node agree on it without talking. */
   host: (nodeId: string): Nqn => schema.make(`nqn.2014-08.org.nvmexpress:uuid:${hostId(nodeId)}`)

@@ -5,6 +5,7 @@ import { AttachmentEvents } from "../../src/attachment/AttachmentEvents.ts"
 import { emptyState } from "../../src/attachment/AttachmentState.ts"
 import { AttachmentStore, type Change } from "../../src/attachment/AttachmentStore.ts"
 import { Fencing } from "../../src/attachment/Fencing.ts"
+import { HostAccess } from "../../src/attachment/HostAccess.ts"
 import { Leadership } from "../../src/attachment/Leadership.ts"
 import { memoryAttachmentStore } from "../../src/attachment/MemoryAttachmentStore.ts"
 import { Reconciler } from "../../src/attachment/Reconciler.ts"
@@ -17,7 +18,7 @@ import { shared, volumeId } from "./simulation/Fixtures.ts"
 const controller = Fencing.layer.pipe(
   Layer.provideMerge(Reconciler.layer(defaults)),
   Layer.provideMerge(memoryAttachmentStore),
-  Layer.provide([VolumeLock.layer, AttachmentEvents.layerNone, Leadership.layerAlways])
+  Layer.provide([VolumeLock.layer, AttachmentEvents.layerNone, HostAccess.layerOpen, Leadership.layerAlways])
 )
 
 describe("attachments in memory", () => {

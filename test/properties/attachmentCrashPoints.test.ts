@@ -121,7 +121,8 @@ const startBoth = (world: World) => {
 /** Does the act in a new world, always the same one, and answers that world. */
 const perform = ({ act, before }: Act, disturb: (world: World) => void): World => {
   Error.stackTraceLimit = 0
-  const world = new World(1)
+  // With every step that there can be.
+  const world = new World(1, { enforced: true })
   if (before !== undefined) {
     startBoth(world)
     world.settle()

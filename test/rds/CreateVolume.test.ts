@@ -29,6 +29,7 @@ quietly("create", (it) => {
         sizeBytes: GiB + 1n,
         exported: true,
         port: 4420,
+        allowedHosts: Option.none(),
         owner: Option.some({ clusterId: rdsConfig.clusterId, volumeId: wanted.id })
       })
       assert.strictEqual(volume.nqn, nqn(wanted.id))

@@ -1,8 +1,10 @@
 import { Effect, Option } from "effect"
 import { Fencing } from "../../attachment/Fencing.ts"
+import { HostAccess } from "../../attachment/HostAccess.ts"
 import { NodeRegistry } from "../../attachment/NodeRegistry.ts"
 import { SharingGuard } from "../../attachment/SharingGuard.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
+import { Nqn } from "../../volume/Nqn.ts"
 import * as VolumeContext from "../../volume/VolumeContext.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
 import { FailedPrecondition, NodeNotFound, VolumeNotFound } from "../Errors.ts"
@@ -51,6 +53,7 @@ const usableBy = Effect.fnUntraced(function*(id: VolumeId, nodeId: string) {
   if (Option.isNone(volume)) return yield* new VolumeNotFound({ volumeId: id })
   if (!(yield* nodes.exists(nodeId))) return yield* new NodeNotFound({ nodeId })
   yield* refuseUnexported(volume.value)
+  yield* refuseShutOut(volume.value, nodeId)
   return volume.value
 })
 
@@ -72,9 +75,22 @@ const refuseUnexported = Effect.fnUntraced(function*(volume: RdsVolume) {
   })
 })
 
+/** A limit that this process does not keep up, as after a change of `--host-access`: the node would only fail to connect. */
+const refuseShutOut = Effect.fnUntraced(function*({ allowedHosts, id, slot }: RdsVolume, nodeId: string) {
+  const { enforced } = yield* HostAccess
+  const host = Nqn.host(nodeId)
+  if (enforced || !Option.exists(allowedHosts, (hosts) => !hosts.includes(host))) return
+  return yield* new FailedPrecondition({
+    message:
+      `volume ${id} cannot be attached to node ${nodeId}: on the appliance, slot ${slot} lets in certain hosts only ` +
+      `(nvme-tcp-server-allow-host-name) and ${host} is not one of them; empty that property, or use --host-access=holders`
+  })
+})
+
 /**
  * CSI spec, ControllerUnpublishVolume: releases the volume from the node, or from all nodes when none is given. Succeeds for
- * unknown volumes and nodes too, since an error would keep their VolumeAttachment for ever. Needs no word from the appliance.
+ * unknown volumes and nodes too, since an error would keep their VolumeAttachment for ever. Needs no word from the appliance,
+ * unless that is to shut the node out.
  */
 export const unpublishVolume = Effect.fnUntraced(function*(request: ControllerUnpublishVolumeRequest) {
   const id = VolumeId.parse(yield* required("volume_id", request.volumeId))

@@ -10,11 +10,13 @@ import type {
 } from "../../../src/attachment/AttachmentStore.ts"
 import {
   EventsUnavailable,
+  HostAccessFailed,
   StoreConflict,
   StoreOutcomeUnknown,
   StoreUnavailable
 } from "../../../src/attachment/Errors.ts"
 import type { Fact } from "../../../src/attachment/Facts.ts"
+import type { HostAccess } from "../../../src/attachment/HostAccess.ts"
 import type { VolumeId } from "../../../src/volume/VolumeId.ts"
 import type { Delta, SimulatedCluster } from "./SimulatedCluster.ts"
 
@@ -133,6 +135,19 @@ export class ClusterClient {
           this.request(() => this.cluster.tell(volumeId, end)),
           ({ message }) => new EventsUnavailable({ message })
         )
+    }
+  }
+
+  get access(): HostAccess["Service"] {
+    const { cluster } = this
+    const ask = <A>(carryOut: () => A) =>
+      Effect.mapError(this.request(carryOut), ({ message }) => new HostAccessFailed({ message }))
+    return {
+      enforced: cluster.enforced,
+      limit: (volumeId, nodes, whenOpen) => ask(() => cluster.limit(volumeId, nodes, whenOpen)),
+      limits: ask(() =>
+        new Map([...cluster.records.keys()].map((id) => [id, Option.fromUndefinedOr(cluster.limits.get(id))]))
+      )
     }
   }
 

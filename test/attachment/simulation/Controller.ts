@@ -2,6 +2,7 @@ import { Context, Duration, Effect, Layer, Scope, Stream } from "effect"
 import { AttachmentEvents } from "../../../src/attachment/AttachmentEvents.ts"
 import { AttachmentStore } from "../../../src/attachment/AttachmentStore.ts"
 import { Fencing } from "../../../src/attachment/Fencing.ts"
+import { HostAccess } from "../../../src/attachment/HostAccess.ts"
 import { Leadership } from "../../../src/attachment/Leadership.ts"
 import { Reconciler, type ReconcilerConfig } from "../../../src/attachment/Reconciler.ts"
 import { VolumeLock } from "../../../src/volume/VolumeLock.ts"
@@ -16,6 +17,7 @@ export const controllerLayer = (client: ClusterClient, leads: Stream.Stream<bool
     Layer.provide([
       Layer.succeed(AttachmentStore, client.store),
       Layer.succeed(AttachmentEvents, client.events),
+      Layer.succeed(HostAccess, client.access),
       Layer.succeed(Leadership, { changes: leads })
     ])
   )

@@ -11,6 +11,13 @@ export const volumeId = VolumeId.fromName("data")
 /** A cluster with these volumes, none of which anybody has used. */
 export const clusterOf = (...volumes: ReadonlyArray<VolumeId>) => new SimulatedCluster(new Timeline(), volumes)
 
+/** The same, with an appliance that enforces who may connect, and lets in nobody so far. */
+export const enforcedClusterOf = (...volumes: ReadonlyArray<VolumeId>) => {
+  const cluster = new SimulatedCluster(new Timeline(), volumes, { enforced: true })
+  for (const volume of volumes) cluster.limit(volume, [], "limit")
+  return cluster
+}
+
 /** A request for the whole volume on one node. */
 export const alone = (nodeId: string): AttachmentRequest => ({
   volumeId,

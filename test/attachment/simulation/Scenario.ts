@@ -1,5 +1,6 @@
 import { Arbitrary, Schema } from "effect"
 import { hasTooMany, nodesOf } from "../../../src/attachment/AttachmentState.ts"
+import { Nqn } from "../../../src/volume/Nqn.ts"
 import { VolumeId } from "../../../src/volume/VolumeId.ts"
 import { faults } from "./ClusterClient.ts"
 import { maxSkew } from "./Ledger.ts"
@@ -74,6 +75,8 @@ const scenario = Schema.Struct({
   seed: upTo(2 ** 31),
   /** A driver that kept no record has attached volumes before. */
   isUpgrade: Schema.Boolean,
+  /** The appliance enforces who may connect. */
+  enforced: Schema.Boolean,
   steps: Schema.Array(step).check(Schema.isMinLength(1), Schema.isMaxLength(40))
 })
 
@@ -82,10 +85,10 @@ export type Scenario = typeof scenario.Type
 export const scenarios = Arbitrary.schema(scenario)
 
 /** Plays the scenario, lets the world come to rest, and answers everything that was not as it must be. */
-export const play = ({ isUpgrade, seed, steps }: Scenario): ReadonlyArray<string> => {
+export const play = ({ enforced, isUpgrade, seed, steps }: Scenario): ReadonlyArray<string> => {
   // Errors are answers here: nobody looks at where they were made.
   Error.stackTraceLimit = 0
-  const world = new World(seed)
+  const world = new World(seed, { enforced })
   if (isUpgrade) attachedBefore(world)
   world.start(0)
   world.start(1)
@@ -99,9 +102,9 @@ export const play = ({ isUpgrade, seed, steps }: Scenario): ReadonlyArray<string
 }
 
 /** What happens in the scenario, in words. */
-export const told = ({ isUpgrade, seed, steps }: Scenario): string =>
+export const told = ({ enforced, isUpgrade, seed, steps }: Scenario): string =>
   [
-    `seed ${seed}${isUpgrade ? ", after an upgrade" : ""}`,
+    `seed ${seed}${isUpgrade ? ", after an upgrade" : ""}${enforced ? ", enforced by the appliance" : ""}`,
     ...steps.map(({ amount, happens, node, replica, steps: count, volume }) =>
       `  ${names[happens]} (volume ${volume}, node n${node}, replica ${replica}, amount ${amount}), then ${count} steps`
     )
@@ -169,6 +172,18 @@ const leftOverOf = (world: World, volumeId: VolumeId): ReadonlyArray<string> => 
     ...lost.map(({ nodeId }) => `${nodeId} is attached and holds nothing`),
     ...refused.map(({ nodeId }) => `${nodeId} cannot have it although it is free`),
     ...(holders.length === 2 && !hasTooMany(holders) && migration?.timedOut !== true ? ["no deadline passed"] : []),
-    ...(world.isBusy(volumeId) ? ["a call was never answered"] : [])
+    ...(world.isBusy(volumeId) ? ["a call was never answered"] : []),
+    ...(record?._tag === "Recorded" ? wronglyLetIn(world, volumeId, nodesOf(holders)) : [])
   ].map((problem) => `${volumeId}: ${problem}`)
+}
+
+/** The appliance lets in the holders and nobody else; a volume that was open when it was first used, until it is free. */
+const wronglyLetIn = ({ cluster: { enforced, limits } }: World, volumeId: VolumeId, holders: ReadonlyArray<string>) => {
+  if (!enforced) return []
+  const letIn = limits.get(volumeId)
+  if (letIn === undefined) return holders.length === 0 ? ["it lets in every host although it is free"] : []
+  const wanted = new Set(holders.map(Nqn.host))
+  return new Set<string>(letIn).symmetricDifference(wanted).size === 0
+    ? []
+    : [`it lets in ${letIn.length} hosts, which are not those of [${holders.join(", ")}]`]
 }

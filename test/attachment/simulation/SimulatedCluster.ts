@@ -5,6 +5,8 @@ import {
   type ObservedAttachment,
   StoreVersion
 } from "../../../src/attachment/AttachmentStore.ts"
+import type { WhenOpen } from "../../../src/attachment/HostAccess.ts"
+import { Nqn } from "../../../src/volume/Nqn.ts"
 import type { VolumeId } from "../../../src/volume/VolumeId.ts"
 import type { Timeline } from "./Timeline.ts"
 
@@ -17,7 +19,7 @@ export type Delta =
 
 export const attachmentKey = (volumeId: VolumeId, nodeId: string) => `${volumeId} ${nodeId}`
 
-/** The API server: what is true. Everything here happens at once and in order. */
+/** The API server, and the appliance: what is true. Everything here happens at once and in order. */
 export class SimulatedCluster {
   readonly records = new Map<VolumeId, AttachmentRecord>()
   readonly attachments = new Map<string, ObservedAttachment>()
@@ -25,17 +27,22 @@ export class SimulatedCluster {
   readonly missing = new Map<string, number>()
   /** What was told last of each migration. */
   readonly told = new Map<string, MigrationEnd["result"]>()
+  /** The hosts that the appliance lets in, for volumes that are limited. */
+  readonly limits = new Map<VolumeId, ReadonlyArray<string>>()
   /** Called at every change. */
   readonly watchers = new Set<(delta: Delta) => void>()
   /** Called at every write that is accepted. */
   onWrite: (volumeId: VolumeId, before: AttachmentRecord, after: AttachmentState) => void = () => undefined
   /** Called when an end of a migration is told for the first time. */
   onTold: (volumeId: VolumeId, end: MigrationEnd) => void = () => undefined
+  /** Whether the appliance is to enforce who may connect. */
+  readonly enforced: boolean
   private readonly timeline: Timeline
   private versions = 0
 
-  constructor(timeline: Timeline, volumes: ReadonlyArray<VolumeId>) {
+  constructor(timeline: Timeline, volumes: ReadonlyArray<VolumeId>, { enforced = false } = {}) {
     this.timeline = timeline
+    this.enforced = enforced
     for (const volumeId of volumes) this.addVolume(volumeId)
   }
 
@@ -51,6 +58,11 @@ export class SimulatedCluster {
     this.setRecord(volumeId, { _tag: "Recorded", version, state })
     this.onWrite(volumeId, before, state)
     return version
+  }
+
+  /** What the appliance does. */
+  limit(volumeId: VolumeId, nodes: ReadonlyArray<string>, whenOpen: WhenOpen): void {
+    if (whenOpen === "limit" || this.limits.has(volumeId)) this.limits.set(volumeId, nodes.map(Nqn.host))
   }
 
   /** Somebody edits the record by hand. */

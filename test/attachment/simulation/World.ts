@@ -36,8 +36,8 @@ interface Call {
  */
 export class World {
   readonly timeline = new Timeline()
-  readonly cluster = new SimulatedCluster(this.timeline, volumes)
-  readonly ledger = new Ledger(this.cluster, this.timeline)
+  readonly cluster: SimulatedCluster
+  readonly ledger: Ledger
   readonly dice: Dice
   readonly replicas: Array<Replica | undefined> = [undefined, undefined]
   readonly late: Array<() => void> = []
@@ -45,8 +45,12 @@ export class World {
   /** Called before each step. */
   onStep: () => void = () => undefined
 
-  constructor(seed: number) {
+  /** `enforced`: the appliance enforces who may connect, and has made the volumes with nobody let in. */
+  constructor(seed: number, { enforced = false } = {}) {
     this.dice = new Dice(seed)
+    this.cluster = new SimulatedCluster(this.timeline, volumes, { enforced })
+    this.ledger = new Ledger(this.cluster, this.timeline)
+    if (enforced) { for (const volumeId of volumes) this.cluster.limit(volumeId, [], "limit") }
     this.cluster.watchers.add((delta) => {
       for (const { client } of this.running) client.inbox.push(delta)
     })
@@ -123,6 +127,7 @@ export class World {
   /** The node has the volume from a driver that kept no record. */
   inherit(volumeId: VolumeId, nodeId: string, attached: boolean): void {
     this.createAttachment(volumeId, nodeId, attached)
+    this.cluster.limits.delete(volumeId)
     this.ledger.granted(volumeId, nodeId, isShared(volumeId))
   }
 
