@@ -16,15 +16,18 @@ class RecordHealth extends Context.Service<RecordHealth, {
   readonly components: Readonly<Record<string, Effect.Effect<Component>>>
 }>()("rds-csi/cli/RecordHealth") {}
 
-/** Who decides which node may use a volume, as the flags say. `ownNodes` are known without being named in the flags. */
-export const attachmentServices = (
+/** Who decides which node may use a volume, as the flags say. */
+export const fencing = (flags: AttachmentFlags) =>
+  Layer.provideMerge(
+    Fencing.layer,
+    Reconciler.layer({ gracePeriod: flags.gracePeriod, interval: flags.reconcileInterval })
+  )
+
+/** What that rests on: where it is recorded, and who knows of it. `ownNodes` are known without being named in the flags. */
+export const attachmentRecords = (
   flags: AttachmentFlags,
   { driver, ownNodes }: { readonly driver: string; readonly ownNodes: ReadonlyArray<string> }
-) =>
-  Fencing.layer.pipe(
-    Layer.provideMerge(Reconciler.layer({ gracePeriod: flags.gracePeriod, interval: flags.reconcileInterval })),
-    Layer.provideMerge(flags.attachments === "memory" ? inMemory(flags, ownNodes) : inCluster(flags, driver))
-  )
+) => flags.attachments === "memory" ? inMemory(flags, ownNodes) : inCluster(flags, driver)
 
 /** `/readyz`: whether it is known who holds which volume, and what that knowledge rests on. */
 export const attachmentComponents = Effect.gen(function*() {

@@ -13,7 +13,7 @@ import { VolumeLock } from "../volume/VolumeLock.ts"
 import { controllerConfig, rdsConfig, sshPoolConfig, sshTarget } from "./ApplianceConfig.ts"
 import type { ApplianceFlags } from "./ApplianceFlags.ts"
 import type { AttachmentFlags } from "./AttachmentFlags.ts"
-import { attachmentComponents, attachmentServices } from "./AttachmentServices.ts"
+import { attachmentComponents, attachmentRecords, fencing } from "./AttachmentServices.ts"
 import type { CommonFlags } from "./CommonFlags.ts"
 import { observability, serveDriver } from "./Serve.ts"
 
@@ -52,9 +52,10 @@ export const controllerServices = (
     sshTarget(appliance),
     (target) =>
       reconcileOnReconnect.pipe(
-        Layer.provideMerge(attachmentServices(attachment, { driver: common.driverName, ownNodes })),
+        Layer.provideMerge(fencing(attachment)),
         Layer.provideMerge(appliance.hostAccess === "holders" ? applianceHostAccess : HostAccess.layerOpen),
-        Layer.provideMerge(rdsClient(appliance, target))
+        Layer.provideMerge(rdsClient(appliance, target)),
+        Layer.provideMerge(attachmentRecords(attachment, { driver: common.driverName, ownNodes }))
       )
   ))
 
