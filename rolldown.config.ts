@@ -67,9 +67,11 @@ export default defineConfig({
     chunkFileNames: "parts/[name].js",
     format: "esm",
     sourcemap: true,
-    minify: true,
     // ssh2 tells its sessions by the name of their class.
-    keepNames: true,
+    minify: {
+      compress: { keepNames: { class: true, function: false } },
+      mangle: { keepNames: { class: true, function: false } }
+    },
     // A function for each module: V8 parses and drops them one by one, where one scope for all takes 16 MiB for good.
     strictExecutionOrder: true,
     // ssh2 and grpc-js are CommonJS and read these.
