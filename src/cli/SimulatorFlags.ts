@@ -130,6 +130,7 @@ const unsure = {
   missingDirectory: unsureFlag("missing-directory", unsurePoints.missingDirectory),
   busyFile: unsureFlag("busy-file", unsurePoints.busyFile),
   duplicateNqn: unsureFlag("duplicate-nqn", unsurePoints.duplicateNqn),
+  allowHostNames: unsureFlag("allow-host-names", unsurePoints.allowHostNames),
   failedExport: unsureFlag("failed-export", unsurePoints.failedExport),
   asValueGaps: unsureFlag("as-value-gaps", unsurePoints.asValueGaps),
   asValueSizes: unsureFlag("as-value-sizes", unsurePoints.asValueSizes),

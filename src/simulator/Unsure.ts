@@ -23,6 +23,10 @@ export const unsurePoints = {
     values: ["refuse", "allow"],
     meaning: "a second export with the same NQN fails | is accepted, and which of the two answers is open"
   },
+  allowHostNames: {
+    values: ["one", "list"],
+    meaning: "nvme-tcp-server-allow-host-name is one name, commas and all | names with commas between them"
+  },
   failedExport: {
     values: ["leave", "undo"],
     meaning: "/disk/add whose export fails leaves the item without export | leaves nothing"
@@ -70,6 +74,7 @@ export const harshest: Unsure = {
   missingDirectory: "refuse",
   busyFile: "refuse",
   duplicateNqn: "refuse",
+  allowHostNames: "one",
   failedExport: "leave",
   asValueGaps: "alternate",
   asValueSizes: "number",

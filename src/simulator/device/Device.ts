@@ -41,7 +41,7 @@ export class Device extends Context.Service<Device, {
 
         let isOn = false
         const plan = (before: DeviceState | undefined, after: DeviceState | undefined) =>
-          exportChanges(exports, store, config.version, before, after)
+          exportChanges(exports, store, config, before, after)
 
         const commit = Effect.fnUntraced(
           function*<A>(change: Change<A>) {
@@ -66,7 +66,7 @@ export class Device extends Context.Service<Device, {
           return answer
         })
 
-        const served = Effect.map(Ref.get(ref), (state) => isOn ? servedExports(state, config.version, store) : [])
+        const served = Effect.map(Ref.get(ref), (state) => isOn ? servedExports(state, config, store) : [])
         const halt = lock.withPermit(Effect.gen(function*() {
           isOn = false
           yield* Effect.orDie(plan(yield* Ref.get(ref), undefined).close)

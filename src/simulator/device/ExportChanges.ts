@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { Export, Exports } from "../Exports.ts"
+import type { SimulatorConfig } from "../SimulatorConfig.ts"
 import type { DeviceStore } from "./DeviceStore.ts"
 import type { DeviceState, FileDisk } from "./Model.ts"
 import { filePath, poolOf } from "./Paths.ts"
@@ -17,14 +18,17 @@ export const nqnOf = (version: string): (disk: FileDisk) => string =>
 const isServed = (state: DeviceState, disk: FileDisk) =>
   disk.exported && !disk.disabled && poolOf(state, filePath(disk.filePath))?.mounted === true
 
+/** What the exports depend on besides the items. */
+type Readings = Pick<SimulatorConfig, "version" | "unsure">
+
 const exportsOf = (
   state: Configuration,
   unchanged: ReadonlySet<FileDisk>,
-  version: string,
+  config: Readings,
   store: DeviceStore["Service"]
 ) => {
   const exports = new Map<string, Export>()
-  const nqnOfDisk = nqnOf(version)
+  const nqnOfDisk = nqnOf(config.version)
   for (const disk of state?.disks ?? []) {
     if (state === undefined || unchanged.has(disk) || !isServed(state, disk)) continue
     const file = store.hostPath(filePath(disk.filePath))
@@ -34,7 +38,8 @@ const exportsOf = (
       port: disk.port,
       ...(file === undefined ? {} : { file }),
       sizeBytes: disk.fileSize,
-      allowedHosts: disk.allowHostName.split(",").filter((host) => host !== "")
+      allowedHosts: (config.unsure.allowHostNames === "list" ? disk.allowHostName.split(",") : [disk.allowHostName])
+        .filter((host) => host !== "")
     })
   }
   return exports
@@ -46,9 +51,9 @@ const identity = ({ sizeBytes: _, ...rest }: Export) => JSON.stringify(rest)
 /** What an initiator finds at a device with this configuration that is on. */
 export const servedExports = (
   state: DeviceState,
-  version: string,
+  config: Readings,
   store: DeviceStore["Service"]
-): ReadonlyArray<Export> => [...exportsOf(state, new Set(), version, store).values()]
+): ReadonlyArray<Export> => [...exportsOf(state, new Set(), config, store).values()]
 
 /** Undefined = switched off. */
 type Configuration = DeviceState | undefined
@@ -63,13 +68,13 @@ const unchangedDisks = (before: Configuration, after: Configuration): ReadonlySe
 export const exportChanges = (
   exports: Exports["Service"],
   store: DeviceStore["Service"],
-  version: string,
+  config: Readings,
   before: Configuration,
   after: Configuration
 ) => {
   const unchanged = unchangedDisks(before, after)
-  const old = exportsOf(before, unchanged, version, store)
-  const current = exportsOf(after, unchanged, version, store)
+  const old = exportsOf(before, unchanged, config, store)
+  const current = exportsOf(after, unchanged, config, store)
   const kept = (target: Export) => {
     const other = current.get(target.nqn)
     return other !== undefined && identity(other) === identity(target)

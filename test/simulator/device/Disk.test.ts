@@ -189,6 +189,19 @@ describe("/disk/add type=file", () => {
       })
   )
 
+  it.effect.each<[readings: SimulatorOptions, given: string, hosts: ReadonlyArray<string>]>([
+    [{}, "", []],
+    [{}, "nqn.a", ["nqn.a"]],
+    [{}, "nqn.a,nqn.b", ["nqn.a,nqn.b"]],
+    [{ unsure: { allowHostNames: "list" } }, "nqn.a,nqn.b", ["nqn.a", "nqn.b"]]
+  ])("%j: the hosts that are let in of \"%s\" are %j", ([readings, given, hosts]) =>
+    Effect.gen(function*() {
+      const simulator = yield* device(readings)
+      yield* simulator.run(addDisk("x", `nvme-tcp-server-allow-host-name="${given}"`))
+      const [exported] = yield* simulator.device.exports
+      assert.deepStrictEqual(exported?.allowedHosts, hosts)
+    }))
+
   it.effect("exports under the default NQN, which follows the slot", () =>
     Effect.gen(function*() {
       const simulator = yield* device()
