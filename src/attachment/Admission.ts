@@ -17,9 +17,7 @@ export const shutOut = Effect.fnUntraced(
     const { enforced, limit } = yield* HostAccess
     const held = nodesOf(before.holders)
     const stay = nodesOf(after.holders).filter((nodeId) => held.includes(nodeId))
-    if (!enforced || stay.length === held.length) return false
-    yield* limit(volumeId, stay, whenOpenFor(stay))
-    return true
+    if (enforced && stay.length < held.length) yield* limit(volumeId, stay, whenOpenFor(stay))
   }
 )
 
@@ -33,7 +31,7 @@ export const letIn = Effect.fnUntraced(
     if (!enforced) return
     let wanted = holders
     for (let round = 0; round < maxRounds; round++) {
-      yield* limit(volumeId, wanted, round === 0 ? whenOpen : whenOpenFor(wanted))
+      yield* limit(volumeId, wanted, whenOpen)
       const recorded = yield* recordedHolders(volumeId)
       if (Option.isNone(recorded) || areSame(wanted, recorded.value)) return
       wanted = recorded.value

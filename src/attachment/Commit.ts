@@ -149,7 +149,7 @@ const withUnreadable = (volumeId: VolumeId, command: Command): Decision =>
 
 /**
  * Records the state and says what happened; once begun it is seen through, also when the caller goes away. Nodes that lose the
- * volume are shut out first, and let in again if somebody else has recorded something meanwhile.
+ * volume are shut out first, and let in again if somebody else has written meanwhile.
  */
 const record = Effect.fnUntraced(function*(
   volumeId: VolumeId,
@@ -159,13 +159,13 @@ const record = Effect.fnUntraced(function*(
   facts: ReadonlyArray<Announcement>
 ) {
   const store = yield* AttachmentStore
-  const areShutOut = yield* shutOut(volumeId, before, state)
+  yield* shutOut(volumeId, before, state)
   yield* store.write(volumeId, expected, state).pipe(
     Effect.catchTag("StoreOutcomeUnknown", () => hasLanded(volumeId, state)),
     Effect.tapErrorTag("StoreConflict", () => Metric.update(Metrics.attachmentStoreConflictsTotal, 1)),
     Effect.andThen(announce(facts)),
     Effect.uninterruptible,
-    Effect.tapErrorTag("StoreConflict", () => areShutOut ? readmit(volumeId) : Effect.void)
+    Effect.tapErrorTag("StoreConflict", () => readmit(volumeId))
   )
 })
 
