@@ -49,6 +49,11 @@ export const menuAt = (root: MenuNode, path: string): MenuNode | undefined =>
  * abbreviations).
  */
 export const matchWord = (candidates: Iterable<string>, word: string): string | undefined => {
-  const [first, second] = [...new Set(candidates)].filter((name) => name.startsWith(word)).sort()
-  return first === word || second === undefined ? first : undefined
+  const longer = new Set<string>()
+  for (const name of candidates) {
+    if (name === word) return name
+    if (name.startsWith(word)) longer.add(name)
+  }
+  const [first, second] = longer
+  return second === undefined ? first : undefined
 }

@@ -124,15 +124,15 @@ const argumentOf = (p: Parsing, collected: Collected, of: Parameter): Parsed<Arg
 const valueOf = (expression: Expression): Argument => ({ _tag: "Value", expression })
 
 /** A literal that the parameter cannot take is refused now, with the device's text for it. */
-const checkedValue = (p: Parsing, of: Parameter): Parsed<Argument> =>
-  Result.gen(function*() {
-    if (p.lexer.atEndOfCommand) return valueOf({ _tag: "Literal", value: str(""), word: "" })
-    const expression = yield* argumentValue(p)
-    if (expression._tag === "Literal" && of.convert !== undefined) {
-      yield* Result.mapError(of.convert(expression.value, expression.word), (message) => new SyntaxFailure({ message }))
-    }
-    return valueOf(expression)
+const checkedValue = (p: Parsing, of: Parameter): Parsed<Argument> => {
+  if (p.lexer.atEndOfCommand) return Result.succeed(valueOf({ _tag: "Literal", value: str(""), word: "" }))
+  return Result.flatMap(argumentValue(p), (expression) => {
+    const checked = expression._tag === "Literal" ? of.convert?.(expression.value, expression.word) : undefined
+    return checked !== undefined && Result.isFailure(checked)
+      ? Result.fail(new SyntaxFailure({ message: checked.failure }))
+      : Result.succeed(valueOf(expression))
   })
+}
 
 /** Letters and digits, or anything in quotes. */
 const variableName = (p: Parsing): Parsed<string> => {

@@ -51,36 +51,41 @@ export const conditions = (p: Parsing): Parsed<Expression> =>
     }
   })
 
-const binary = (p: Parsing, level: number): Parsed<Expression> =>
-  Result.gen(function*() {
-    let left = yield* prefixed(p)
-    while (true) {
-      p.skip()
-      const token = p.lexer.look(operatorToken) ?? ""
-      const found = operators.get(words[token] ?? token)
-      if (found === undefined || found.level < level) return left
-      p.lexer.accept(token)
-      left = { _tag: "Binary", operator: found.operator, left, right: yield* binary(p, found.level + 1) }
-    }
-  })
+// Written without generators, as `prefixed` is: they parse every operand, and most of a script is operands.
+const binary = (p: Parsing, level: number): Parsed<Expression> => {
+  let parsed = prefixed(p)
+  while (Result.isSuccess(parsed)) {
+    p.skip()
+    const token = p.lexer.look(operatorToken) ?? ""
+    const found = operators.get(words[token] ?? token)
+    if (found === undefined || found.level < level) return parsed
+    p.lexer.accept(token)
+    const { operator } = found
+    const left = parsed.success
+    parsed = Result.map(binary(p, found.level + 1), (right) => ({ _tag: "Binary", operator, left, right }))
+  }
+  return parsed
+}
 
 const unaryOperators: ReadonlyArray<UnaryOperator> = ["-", "!", "~"]
 
-const prefixed = (p: Parsing): Parsed<Expression> =>
-  Result.gen(function*() {
+const prefixed = (p: Parsing): Parsed<Expression> => {
+  p.skip()
+  const operator = unaryOperators.find((sign) => p.lexer.accept(sign))
+  if (operator !== undefined) {
+    const parsed = p.nested(p.multiline, () => prefixed(p))
+    return Result.map(parsed, (operand) => ({ _tag: "Unary", operator, operand }))
+  }
+  let parsed = operand(p)
+  while (Result.isSuccess(parsed)) {
     p.skip()
-    const operator = unaryOperators.find((sign) => p.lexer.accept(sign))
-    if (operator !== undefined) {
-      return { _tag: "Unary" as const, operator, operand: yield* p.nested(p.multiline, () => prefixed(p)) }
-    }
-    let value = yield* operand(p)
-    while (true) {
-      p.skip()
-      if (!p.lexer.accept("->")) return value
-      p.skip()
-      value = { _tag: "Element", array: value, key: yield* operand(p) }
-    }
-  })
+    if (!p.lexer.accept("->")) return parsed
+    p.skip()
+    const array = parsed.success
+    parsed = Result.map(operand(p), (key) => ({ _tag: "Element", array, key }))
+  }
+  return parsed
+}
 
 const operand = (p: Parsing): Parsed<Expression> => {
   switch (p.lexer.next) {
