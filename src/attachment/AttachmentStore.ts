@@ -72,7 +72,10 @@ export class AttachmentStore extends Context.Service<AttachmentStore, {
     expected: StoreVersion,
     state: AttachmentState
   ): Effect.Effect<StoreVersion, StoreConflict | StoreOutcomeUnknown | StoreUnavailable>
-  /** Every volume that has a record, `Unreadable` ones included; complete, or an error. Like `peek`, it may be behind. */
+  /**
+   * Every volume that has a record, `Unreadable` ones included, and every other one that the orchestrator has attachments of;
+   * complete, or an error. Like `peek`, it may be behind.
+   */
   readonly list: Effect.Effect<ReadonlyArray<ListedRecord>, StoreUnavailable>
   /** Every attachment the orchestrator knows of, as it is now (never from a cache that may be behind); complete, or an error. */
   readonly attachments: Effect.Effect<ReadonlyArray<ObservedAttachment>, StoreUnavailable>

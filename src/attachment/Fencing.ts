@@ -36,8 +36,14 @@ export class Fencing extends Context.Service<Fencing, {
   unpublish(volumeId: VolumeId, nodeId: Option.Option<string>): Effect.Effect<void, CommitError>
   /** The nodes that hold the volume now, in the order in which they got it. */
   holders(volumeId: VolumeId): Effect.Effect<ReadonlyArray<string>, StoreUnavailable>
-  /** The nodes that hold each volume, as last heard of; volumes that nobody holds may be left out. */
-  readonly allHolders: Effect.Effect<ReadonlyMap<VolumeId, ReadonlyArray<string>>, StoreUnavailable>
+  /**
+   * The nodes that hold each volume, as last heard of. Complete: nobody holds a volume that is not there. AttachmentUnknown
+   * until everything is known that was attached when the process started.
+   */
+  readonly allHolders: Effect.Effect<
+    ReadonlyMap<VolumeId, ReadonlyArray<string>>,
+    AttachmentUnknown | StoreUnavailable
+  >
 }>()("rds-csi/attachment/Fencing") {
   static readonly layer = Layer.effect(
     Fencing,
@@ -63,24 +69,26 @@ export class Fencing extends Context.Service<Fencing, {
         Effect.provide(services)
       )
 
-      const holdersIn = (volumeId: VolumeId, record: AttachmentRecord) =>
-        stateOf(volumeId, record, { pending: true }).pipe(
+      const holdersIn = (volumeId: VolumeId, record: AttachmentRecord, options: { readonly pending: boolean }) =>
+        stateOf(volumeId, record, options).pipe(
           Effect.map(({ state }) => nodesOf(state.holders)),
           Effect.provide(services)
         )
 
       const holders = Effect.fn("Fencing.holders")(function*(volumeId: VolumeId) {
         const record = yield* store.read(volumeId)
-        return Option.isNone(record) ? [] : yield* holdersIn(volumeId, record.value)
+        return Option.isNone(record) ? [] : yield* holdersIn(volumeId, record.value, { pending: true })
       })
 
       const allHolders = Effect.gen(function*() {
+        if (!(yield* reconciler.isReady)) return yield* notListable()
         const records = yield* store.list
         return new Map(
-          yield* Effect.forEach(
-            records,
-            ({ record, volumeId }) => Effect.map(holdersIn(volumeId, record), (nodes) => [volumeId, nodes] as const)
-          )
+          yield* Effect.forEach(records, ({ record, volumeId }) =>
+            Effect.map(
+              holdersIn(volumeId, record, { pending: false }),
+              (nodes) => [volumeId, nodes] as const
+            ))
         )
       }).pipe(Effect.withSpan("Fencing.allHolders"))
 
@@ -88,6 +96,11 @@ export class Fencing extends Context.Service<Fencing, {
     })
   )
 }
+
+const notListable = () =>
+  new AttachmentUnknown({
+    message: "volumes cannot be listed yet: the controller has just started and does not know who holds them; try again"
+  })
 
 const notReady = (volumeId: VolumeId) =>
   new AttachmentUnknown({

@@ -39,8 +39,10 @@ export const kubernetesAttachmentStore = Layer.effect(
 
     const list = Effect.gen(function*() {
       yield* synced
+      const isListed = (volume: PersistentVolume) =>
+        hasRecord(volume) || known.objects.having(volume.metadata.name).length > 0
       const ids = new Set(
-        volumes.objects.values().filter(hasRecord).flatMap((volume) => Option.toArray(volumeIdOf(volume)))
+        volumes.objects.values().filter(isListed).flatMap((volume) => Option.toArray(volumeIdOf(volume)))
       )
       return yield* forEachInterleaved(
         ids,

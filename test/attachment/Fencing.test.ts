@@ -452,6 +452,29 @@ describe("what is shown", () => {
       assert.deepStrictEqual(yield* fencing.allHolders, new Map([[volumeId, ["b", "a"]]]))
     }))
 
+  it.effect("trap: a partial list makes the attacher attach everything again: there is none before all is known", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      cluster.setAttachment(attachment("a"))
+      const client = new ClusterClient(cluster, [])
+      client.faults = ["refused"]
+      const { fencing } = yield* startController(cluster, { client })
+      assert.strictEqual((yield* Effect.flip(fencing.allHolders))._tag, "AttachmentUnknown")
+      yield* TestClock.adjust("20 seconds")
+      assert.deepStrictEqual(yield* fencing.allHolders, new Map([[volumeId, ["a"]]]))
+    }))
+
+  it.effect("a node that is attached without a grant counts in the list of all, and one that only asks does not", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      const { fencing } = yield* startController(cluster)
+      cluster.setAttachment(attachment("b", { attached: false }))
+      assert.deepStrictEqual(yield* fencing.allHolders, new Map([[volumeId, []]]))
+      cluster.setAttachment(attachment("a"))
+      assert.deepStrictEqual(yield* fencing.allHolders, new Map([[volumeId, ["a"]]]))
+      assert.isUndefined(recorded(cluster))
+    }))
+
   it.effect("the holders of a volume as they are now, though the watches are behind", () =>
     Effect.gen(function*() {
       const { client, fencing } = yield* startController(clusterOf(volumeId))

@@ -649,7 +649,10 @@ describe("1 000 volumes on 50 nodes", () => {
         for (const key of Array.from(cluster.attachments.keys())) cluster.removeAttachment(key)
         for (const attachment of now) cluster.setAttachment(attachment)
         const { fencing, reconciler } = yield* startController(cluster, { config })
-        const holders = Effect.map(fencing.allHolders, (all) => [...all.values()].flat().length)
+        const holders = Effect.match(fencing.allHolders, {
+          onSuccess: (all) => [...all.values()].flat().length,
+          onFailure: ({ _tag }) => _tag
+        })
         yield* Effect.repeat(Effect.andThen(Effect.sleep(1), holders), { until: (count) => count === now.length })
         assert.isTrue(yield* reconciler.isReady)
       }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))

@@ -15,6 +15,7 @@ import { until } from "../support/Until.ts"
 
 const v1 = VolumeId.fromName("v1")
 const v2 = VolumeId.fromName("v2")
+const v3 = VolumeId.fromName("v3")
 const attachments = "rds.csi.srvlab.io/attachments"
 
 const start = Effect.fnUntraced(function*(...args: Parameters<typeof startCluster>) {
@@ -146,17 +147,21 @@ describe("KubernetesAttachmentStore: the record", () => {
       assert.isTrue(Option.isNone(yield* store.read(v1)))
     }))
 
-  it.live("lists every record of this driver, unreadable ones included", () =>
+  it.live("lists every record of this driver, unreadable ones included, and what is attached without one", () =>
     Effect.gen(function*() {
-      const { addVolume, store } = yield* start()
+      const { addVolume, attach, store } = yield* start()
       addVolume(v1)
       addVolume(v2, { annotations: { [attachments]: "?" } })
       addVolume("unused")
+      addVolume(v3, { name: "by-hand" })
+      attach(v3, "a", { volume: "by-hand" })
       addVolume("foreign", { driver: "other.example", annotations: { [attachments]: "?" } })
       const version = yield* store.write(v1, existing(yield* store.read(v1)).version, stateOf(1, "a"))
-      yield* until(Effect.map(store.list, (all) => all.some(({ record }) => record.version === version)))
+      yield* until(
+        Effect.map(store.list, (all) => all.length === 3 && all.some(({ record }) => record.version === version))
+      )
       const listed = (yield* store.list).map(({ record, volumeId }) => [volumeId, record._tag])
-      assert.sameDeepMembers(listed, [[v1, "Recorded"], [v2, "Unreadable"]])
+      assert.sameDeepMembers(listed, [[v1, "Recorded"], [v2, "Unreadable"], [v3, "Unrecorded"]])
     }))
 
   it.live("no update is lost between replicas, whatever answers are lost", () =>

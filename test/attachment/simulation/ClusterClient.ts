@@ -114,9 +114,12 @@ export class ClusterClient {
     const { cluster } = this
     return {
       peek: (volumeId) => this.cached(({ records }) => Option.fromUndefinedOr(records.get(volumeId))),
-      list: this.cached(({ records }) =>
-        [...records].flatMap(([volumeId, record]) => record._tag === "Unrecorded" ? [] : [{ volumeId, record }])
-      ),
+      list: this.cached(({ attachments, records }) => {
+        const attached = new Set([...attachments.values()].map(({ volumeId }) => volumeId))
+        return [...records].flatMap(([volumeId, record]) =>
+          record._tag === "Unrecorded" && !attached.has(volumeId) ? [] : [{ volumeId, record }]
+        )
+      }),
       attachmentsOf: (volumeId) =>
         this.cached(({ attachments }) => [...attachments.values()].filter((one) => one.volumeId === volumeId)),
       read: (volumeId) => this.query(() => Option.fromUndefinedOr(cluster.records.get(volumeId))),
