@@ -26,8 +26,7 @@ export const observe = (
     deleting: metadata.deletionTimestamp !== undefined && metadata.deletionTimestamp !== null,
     createdAt: metadata.creationTimestamp,
     accessMode: accessModeOf(volume),
-    // The driver does not offer PUBLISH_READONLY, so external-attacher never asks for it.
-    readonly: false,
+    readonly: volume.spec.csi?.readOnly === true,
     migrationTimeoutSeconds: decodeMigrationTimeout(volume.spec.csi?.volumeAttributes?.migrationTimeoutSeconds).seconds
   }))
 

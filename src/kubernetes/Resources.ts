@@ -80,6 +80,7 @@ export const persistentVolumes = resource({
       csi: optional(Schema.Struct({
         driver: Schema.String,
         volumeHandle: Schema.String,
+        readOnly: optional(Schema.Boolean),
         volumeAttributes: optional(Schema.Struct({ migrationTimeoutSeconds: Schema.optionalKey(Schema.String) }))
       }))
     })

@@ -97,6 +97,8 @@ export class Mounter extends Context.Service<Mounter, {
    * for a message. Fails when the host's view cannot be read in full.
    */
   holders(device: DeviceNumber): Effect.Effect<ReadonlyArray<string>, MountTableUnreadable>
+  /** Has the kernel refuse writes to the device or accept them (blockdev(8), --setro), until the device goes away. */
+  setReadOnly(device: BlockDevice, readOnly: boolean): Effect.Effect<void, MountFailed | DeviceUnreadable>
   /** Makes a block special file of the device at `target` (mknod(2)); a node of another device there is replaced. */
   makeBlockNode(options: {
     readonly target: string

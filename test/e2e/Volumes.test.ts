@@ -84,6 +84,55 @@ layer(TestCluster.layer(), { excludeTestServices: true })("volumes", (it) => {
       })
     ))
 
+  it.effect("ListVolumes tells which nodes have each volume: both while it migrates, and none when nobody has", () =>
+    leavingNothing(({ client, controller }) =>
+      Effect.gen(function*() {
+        yield* controller.create(pvc(1), { volumeCapabilities: [sharedBlock] })
+        yield* controller.create(pvc(2))
+        const attached = Effect.map(
+          controller.list(),
+          ({ entries }) => entries.map(({ status, volume }) => [volume?.volumeId, status?.publishedNodeIds])
+        )
+        assert.deepStrictEqual(yield* attached, [[pvc(1), []], [pvc(2), []]])
+        for (const nodeId of ["node-b", "node-a"]) {
+          yield* client.call(Controller.method.controllerPublishVolume, {
+            volumeId: pvc(1),
+            nodeId,
+            volumeCapability: sharedBlock
+          })
+        }
+        yield* controller.publish(pvc(2), "node-c")
+        assert.deepStrictEqual(yield* attached, [[pvc(1), ["node-b", "node-a"]], [pvc(2), ["node-c"]]])
+        yield* controller.unpublish(pvc(1), "node-b")
+        yield* controller.unpublish(pvc(2), "")
+        assert.deepStrictEqual(yield* attached, [[pvc(1), ["node-a"]], [pvc(2), []]])
+        yield* controller.unpublish(pvc(1), "node-a")
+        yield* Effect.forEach([1, 2], (n) => controller.remove(pvc(n)))
+      })
+    ))
+
+  it.effect("a volume granted for reading only says so to the node, and not to who may write", () =>
+    leavingNothing(({ controller }) =>
+      Effect.gen(function*() {
+        yield* controller.create(pvc(1))
+        const { publishContext } = yield* controller.publish(pvc(1), "node-a", { readonly: true })
+        assert.strictEqual(publishContext["readonly"], "true")
+        assert.deepStrictEqual(
+          (yield* controller.publish(pvc(1), "node-a", { readonly: true })).publishContext,
+          publishContext
+        )
+        assert.strictEqual((yield* Effect.flip(controller.publish(pvc(1), "node-a"))).code, "ALREADY_EXISTS")
+        yield* controller.unpublish(pvc(1), "node-a")
+        assert.notProperty((yield* controller.publish(pvc(1), "node-a")).publishContext, "readonly")
+        assert.strictEqual(
+          (yield* Effect.flip(controller.publish(pvc(1), "node-a", { readonly: true }))).code,
+          "ALREADY_EXISTS"
+        )
+        yield* controller.unpublish(pvc(1), "node-a")
+        yield* controller.remove(pvc(1))
+      })
+    ))
+
   it.effect("ControllerGetVolume tells a volume that is not exported; it is not published, and CreateVolume mends it", () =>
     leavingNothing(({ controller, simulator }) =>
       Effect.gen(function*() {

@@ -5,6 +5,7 @@ import { NodeRegistry } from "../../attachment/NodeRegistry.ts"
 import { SharingGuard } from "../../attachment/SharingGuard.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
 import { Nqn } from "../../volume/Nqn.ts"
+import * as PublishContext from "../../volume/PublishContext.ts"
 import * as VolumeContext from "../../volume/VolumeContext.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
 import { FailedPrecondition, NodeNotFound, VolumeNotFound } from "../Errors.ts"
@@ -13,10 +14,7 @@ import { capability, existingVolumeId, required } from "../Requests.ts"
 import { completeContext, type ControllerConfig } from "./Config.ts"
 import { inTurn } from "./InTurn.ts"
 
-/**
- * CSI spec, ControllerPublishVolume: grants the volume to one node. The publish context carries the keys the Go driver
- * wrote (`nvme_address`, `nvme_port`, `nvme_nqn`, `fs_type`), for whoever reads them in the VolumeAttachment.
- */
+/** CSI spec, ControllerPublishVolume: grants the volume to one node, for reading only if so asked. */
 export const publishVolume = (config: ControllerConfig) =>
   Effect.fnUntraced(function*(request: ControllerPublishVolumeRequest) {
     const volumeId = yield* required("volume_id", request.volumeId)
@@ -35,13 +33,10 @@ export const publishVolume = (config: ControllerConfig) =>
     })
     const allowed = wanted.accessMode === "MULTI_NODE_MULTI_WRITER" ? mayShare(id, nodeId) : Effect.void
     const volume = yield* inTurn(id)(Effect.tap(usableBy(id, nodeId), Effect.andThen(allowed, grant)))
+    const { nqn, port } = volume
+    const fsType = wanted.accessType._tag === "Mount" ? { fsType: wanted.accessType.fsType } : {}
     return {
-      publishContext: {
-        nvme_address: address,
-        nvme_port: String(volume.port),
-        nvme_nqn: volume.nqn,
-        ...(wanted.accessType._tag === "Mount" ? { fs_type: wanted.accessType.fsType } : {})
-      }
+      publishContext: PublishContext.encode({ address, nqn, port, ...fsType, readonly: request.readonly })
     }
   })
 

@@ -37,6 +37,7 @@ const blockDevices = Layer.effect(
       sizeBytes: Effect.sync(() => block.sizeBytes),
       read: initiator.read(block),
       write: (content) => initiator.write(block, content),
+      setReadOnly: (readOnly) => Effect.sync(() => void (block.readOnly = readOnly)),
       open: Effect.sync(() => void (block.holders += 1)),
       close: Effect.sync(() => void (block.holders -= 1))
     })

@@ -12,7 +12,7 @@ import { absolutePath, capability, existingVolumeId, required } from "../Request
 import type { NodeConfig } from "./Config.ts"
 import { clearedStaging, mountFilesystem, type WantedFilesystem } from "./Filesystem.ts"
 import { countedMount, examine } from "./Mounts.ts"
-import { exclusively, recordOf, refuse, usageOf, type WantedVolume } from "./Volume.ts"
+import { exclusively, protectDevice, recordOf, refuse, usageOf, type WantedVolume } from "./Volume.ts"
 import { VolumeWatch } from "./watch/VolumeWatch.ts"
 
 /** A staged volume, as one call wants it at a target. */
@@ -34,7 +34,7 @@ export const publishVolume = (config: NodeConfig) =>
     const volumeId = yield* required("volume_id", request.volumeId)
     const targetPath = yield* absolutePath("target_path", request.targetPath)
     const wanted = yield* capability(request.volumeCapability)
-    const { usage, readOnly } = yield* Effect.fromResult(usageOf(wanted))
+    const { usage, readOnly } = yield* Effect.fromResult(usageOf(wanted, request.publishContext))
     const id = yield* existingVolumeId(volumeId)
     const stagingPath = request.stagingTargetPath
     if (stagingPath === "") return yield* refuse(config, id, "needs staging_target_path: stage it first")
@@ -136,7 +136,13 @@ const publishBlock = Effect.fnUntraced(function*(config: NodeConfig, wanted: Wan
   if (hasFilesystem) {
     return yield* refuse(config, volume.id, "is staged as a file system and cannot be published as a block volume")
   }
+  if (Option.exists(record, (staged) => staged.readOnly !== volume.readOnly)) {
+    const staged = volume.readOnly ? "writable" : "read-only"
+    const problem = `is staged ${staged} and cannot be published otherwise; unstage it first`
+    return yield* refuse(config, volume.id, problem)
+  }
   if ((yield* mounter.mountsAt(targetPath)).length > 0) return yield* publishedOtherwise(config, wanted)
+  yield* protectDevice(volume, device)
   const node = Option.filter(yield* mounter.blockNode(targetPath), (found) => sameDevice(found, device))
   if (Option.isSome(node)) {
     return node.value.readOnly === readOnly ? undefined : yield* publishedOtherwise(config, wanted)

@@ -12,7 +12,7 @@ import { absolutePath, capability, existingVolumeId, required } from "../Request
 import type { NodeConfig } from "./Config.ts"
 import { clearedStaging, mountFilesystem } from "./Filesystem.ts"
 import { examine, usersOf } from "./Mounts.ts"
-import { exclusively, recordOf, targetOf, usageOf, type WantedVolume } from "./Volume.ts"
+import { exclusively, protectDevice, recordOf, targetOf, usageOf, type WantedVolume } from "./Volume.ts"
 import { NodeEvents } from "./watch/NodeEvents.ts"
 import { VolumeWatch } from "./watch/VolumeWatch.ts"
 
@@ -25,7 +25,8 @@ export const stageVolume = (config: NodeConfig) =>
   Effect.fnUntraced(function*(request: NodeStageVolumeRequest) {
     const volumeId = yield* required("volume_id", request.volumeId)
     const stagingPath = yield* absolutePath("staging_target_path", request.stagingTargetPath)
-    const { usage, readOnly } = yield* Effect.fromResult(usageOf(yield* capability(request.volumeCapability)))
+    const wanted = yield* capability(request.volumeCapability)
+    const { usage, readOnly } = yield* Effect.fromResult(usageOf(wanted, request.publishContext))
     const id = yield* existingVolumeId(volumeId)
     const context = yield* Effect.fromResult(decode(request.volumeContext, id))
     const { address, nqn, port, tuning } = context
@@ -88,9 +89,13 @@ const isStaged = Effect.fnUntraced(function*(
     const same = usage._tag === "Filesystem" && usage.fsType === fsType && readOnly === volume.readOnly
     return same || (yield* stagedOtherwise(config, volume, `as ${readOnly ? "read-only" : "writable"} ${fsType}`))
   }
-  const asBlock = Option.isSome(device) && Option.exists(record, ({ mode }) => mode._tag === "Block")
-  if (asBlock && usage._tag === "Filesystem") return yield* stagedOtherwise(config, volume, "as a block volume")
-  return false
+  const asBlock = Option.isSome(device) ? Option.filter(record, ({ mode }) => mode._tag === "Block") : Option.none()
+  if (Option.isNone(asBlock) || usage._tag === "Block" && asBlock.value.readOnly === volume.readOnly) return false
+  return yield* stagedOtherwise(
+    config,
+    volume,
+    `as a ${asBlock.value.readOnly ? "read-only" : "writable"} block volume`
+  )
 })
 
 const stagedOtherwise = (config: NodeConfig, { id, stagingPath }: WantedVolume, how: string) =>
@@ -107,6 +112,7 @@ const finish = Effect.fnUntraced(function*(
   const records = yield* StageRecords
   const { usage } = volume
   const device = yield* waitForDevice(volume.nqn, { minimumBytes: 1n, limit: config.deviceTimeout })
+  yield* protectDevice(volume, device)
   if (usage._tag === "Block") return yield* records.put(recordOf(volume, device, "", previous))
   const state = yield* clearedStaging(config, volume, Option.some(device))
   if (state._tag === "Nothing") yield* mountFilesystem(config, { ...volume, usage }, device, previous)

@@ -1,10 +1,12 @@
 import { Effect, Option, Result } from "effect"
+import { Mounter } from "../../mount/Mounter.ts"
 import { mountFlags } from "../../mount/MountFlags.ts"
 import type { RecordedConnection, StageRecord } from "../../mount/StageRecord.ts"
 import type { FabricTarget, NvmeDevice } from "../../nvme/NvmeFabric.ts"
 import { type Capability, type FsType, isReadOnly } from "../../volume/AccessMode.ts"
 import type { InvalidArgument } from "../../volume/Errors.ts"
 import { Nqn } from "../../volume/Nqn.ts"
+import * as PublishContext from "../../volume/PublishContext.ts"
 import type { VolumeId } from "../../volume/VolumeId.ts"
 import { VolumeLock } from "../../volume/VolumeLock.ts"
 import { FailedPrecondition } from "../Errors.ts"
@@ -21,25 +23,34 @@ export interface WantedVolume {
   readonly nqn: Nqn
   readonly stagingPath: string
   readonly usage: Usage
-  /** The access mode, or a mount option, forbids writing. Nothing is formatted, repaired or grown then. */
+  /** The grant, the access mode or a mount option forbids writing. Nothing is formatted, repaired or grown then. */
   readonly readOnly: boolean
   /** Where and how it is connected, as the call has it; absent when it does not say, or says it in a form of long ago. */
   readonly connection?: RecordedConnection
 }
 
-/** The usage that a capability asks for; mount options are checked. */
-export const usageOf = ({ accessMode, accessType }: Capability): Result.Result<
-  { readonly usage: Usage; readonly readOnly: boolean },
-  InvalidArgument
-> => {
-  const readOnlyMode = isReadOnly(accessMode)
-  if (accessType._tag === "Block") return Result.succeed({ usage: { _tag: "Block" }, readOnly: readOnlyMode })
+/** The usage that a capability asks for, with a grant as the publish context has it; mount options are checked. */
+export const usageOf = (
+  { accessMode, accessType }: Capability,
+  publishContext: Readonly<Record<string, string>>
+): Result.Result<{ readonly usage: Usage; readonly readOnly: boolean }, InvalidArgument> => {
+  const mayOnlyRead = isReadOnly(accessMode) || PublishContext.isReadOnly(publishContext)
+  if (accessType._tag === "Block") return Result.succeed({ usage: { _tag: "Block" }, readOnly: mayOnlyRead })
   return Result.map(mountFlags(accessType.fsType, accessType.mountFlags), (flags) => {
-    const readOnly = readOnlyMode || flags.includes("ro")
+    const readOnly = mayOnlyRead || flags.includes("ro")
     const effective = readOnly ? [...new Set([...flags.filter((flag) => flag !== "rw"), "ro"])] : flags
     return { usage: { _tag: "Filesystem", fsType: accessType.fsType, flags: effective }, readOnly }
   })
 }
+
+/**
+ * Has the kernel refuse writes to the device of a block volume that may only be read, from root as well; the mode of a block
+ * special file holds back nobody else. A file system is protected by its mount, which may have to replay a journal.
+ */
+export const protectDevice = Effect.fnUntraced(function*({ readOnly, usage }: WantedVolume, device: NvmeDevice) {
+  const mounter = yield* Mounter
+  if (usage._tag === "Block" || !readOnly) yield* mounter.setReadOnly(device, readOnly)
+})
 
 /** One operation at a time on a volume of this node; whoever comes second is told to come again (`ABORTED`). */
 export const exclusively = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>

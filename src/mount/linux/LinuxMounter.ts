@@ -9,6 +9,7 @@ import { makeMounts } from "./Mounts.ts"
 import { makeMountTable } from "./MountTable.ts"
 import { failed } from "./Programs.ts"
 import { makeTargets } from "./Targets.ts"
+import { makeWriteProtection } from "./WriteProtection.ts"
 
 /** Where the host's proc, sysfs and devices are seen, without a slash at the end. */
 export interface HostRoots {
@@ -33,6 +34,7 @@ const makeMounter = Effect.fnUntraced(function*(roots: HostRoots) {
   const users = yield* makeHostUsers(roots, table)
   const blocks = yield* makeBlockProbe(roots)
   const filesystems = yield* makeFilesystems
+  const protection = yield* makeWriteProtection(roots.sysRoot)
   const targets = yield* makeTargets
   const mounts = yield* makeMounts(table, targets)
 
@@ -74,6 +76,9 @@ const makeMounter = Effect.fnUntraced(function*(roots: HostRoots) {
     mountsAt: table.at,
     mountsOf: table.of,
     holders: Effect.fn("Mounter.holders")((device) => users.of(device, { files: false })),
+    setReadOnly: Effect.fn("Mounter.setReadOnly")((device, readOnly) =>
+      Effect.andThen(blocks.isSame(device), protection.setReadOnly(device, readOnly))
+    ),
     makeBlockNode: Effect.fn("Mounter.makeBlockNode")(({ target, device: { major, minor }, readOnly }) =>
       Effect.uninterruptible(targets.makeBlockNode(target, { major, minor, readOnly }))
     ),

@@ -6,6 +6,7 @@ export interface MemoryBlockDevice extends BlockDevice {
   readonly sizeBytes: Effect.Effect<bigint>
   readonly read: Effect.Effect<string, { readonly message: string }>
   write(content: string): Effect.Effect<void, { readonly message: string }>
+  setReadOnly(readOnly: boolean): Effect.Effect<void>
   /** An opened device keeps its number, gone or not, until it is closed as often. */
   readonly open: Effect.Effect<void>
   readonly close: Effect.Effect<void>

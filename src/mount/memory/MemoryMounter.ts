@@ -150,6 +150,7 @@ const makeMounter = Effect.fnUntraced(function*() {
     mountsAt: (path) => Effect.map(host.table, (table) => table.filter((entry) => entry.path === path)),
     mountsOf: (device) => Effect.map(host.table, (table) => table.filter((entry) => sameDevice(entry.device, device))),
     holders: (device) => host.openers(device),
+    setReadOnly: (device, readOnly) => Effect.flatMap(open(device), (block) => block.setReadOnly(readOnly)),
     makeBlockNode: ({ target, device: { major, minor }, readOnly }) =>
       makeBlockNode(target, { major, minor, readOnly }),
     blockNode: (path) =>

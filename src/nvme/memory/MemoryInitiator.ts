@@ -19,6 +19,8 @@ export interface MemoryBlock {
   /** As the kernel last read it from the target. */
   sizeBytes: bigint
   gone: boolean
+  /** Writes are refused. */
+  readOnly: boolean
   /** Opens, mounts included. The number is given to another device only when there are none. */
   holders: number
 }
@@ -122,6 +124,7 @@ const makeInitiator = Effect.fnUntraced(function*(deviceDelayMillis: number) {
       identity,
       sizeBytes,
       gone: false,
+      readOnly: false,
       holders: 0
     }
     blocks = [...blocks, block]
@@ -191,6 +194,7 @@ const makeInitiator = Effect.fnUntraced(function*(deviceDelayMillis: number) {
     }),
     write: Effect.fnUntraced(function*(block, content) {
       yield* usable(block)
+      if (block.readOnly) return yield* new InputOutputError({ message: `${block.path}: operation not permitted` })
       yield* exports.put(block.nqn, { content })
     }),
     kill: (nqn) =>

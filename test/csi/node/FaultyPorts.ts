@@ -68,6 +68,8 @@ const faultyMounter = (mounter: Mounter["Service"], around: Around) => {
     mountsAt: (path) => around("mountsAt", mounter.mountsAt(path), blind),
     mountsOf: (device) => around("mountsOf", mounter.mountsOf(device), blind),
     holders: (device) => around("holders", mounter.holders(device), blind),
+    setReadOnly: (device, readOnly) =>
+      around("setReadOnly", mounter.setReadOnly(device, readOnly), failed("setReadOnly")),
     makeBlockNode: (options) => around("makeBlockNode", mounter.makeBlockNode(options), failed("makeBlockNode")),
     blockNode: (path) => around("blockNode", mounter.blockNode(path), failed("blockNode")),
     removeTarget: (path) => around("removeTarget", mounter.removeTarget(path), failed("removeTarget")),

@@ -90,6 +90,7 @@ interface Change {
   readonly targetPath?: string
   readonly volumePath?: string
   readonly volumeContext?: Record<string, string>
+  readonly publishContext?: Record<string, string>
   readonly capability?: Capability | null
   readonly readonly?: boolean
   readonly limitBytes?: bigint
