@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { glob, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { environmentTable, flagTables, globalFlagTable, goFlagTable, parameterTable } from "./docs/configuration.ts"
+import { capabilityTables } from "./docs/conformance.ts"
 import { subcommands } from "./docs/flags.ts"
 import { metricTables } from "./docs/metrics.ts"
 import { controlOperations, faultRules, unsureTable } from "./docs/simulator.ts"
@@ -22,6 +23,7 @@ export const blocks: Effect.Effect<ReadonlyMap<string, string>> = Effect.gen(fun
     ["parameters", yield* parameterTable],
     ["go flags", goFlagTable(commands)],
     ["metrics", yield* metricTables],
+    ["capabilities", yield* capabilityTables],
     ["fault rules", faultRules],
     ["control socket", controlOperations],
     ["unsure points", unsureTable(commands)]

@@ -23,13 +23,16 @@ export const makeIdentity = (options: IdentityOptions): Handlers<typeof Identity
   getPluginInfo: () =>
     Effect.succeed({ name: options.name, vendorVersion: options.version, manifest: { ...options.manifest } }),
 
-  getPluginCapabilities: () => Effect.succeed({ capabilities: capabilities(options) }),
+  getPluginCapabilities: () => Effect.succeed({ capabilities: pluginCapabilities(options) }),
 
   probe: () => Effect.map(options.ready, (ready) => ({ ready }))
 })
 
-// No topology: every node reaches the one appliance, so a volume is never tied to a part of the cluster.
-const capabilities = ({ controller }: IdentityOptions) => [
+/**
+ * CSI spec, GetPluginCapabilities. No topology: every node reaches the one appliance, so a volume is never tied to a part of
+ * the cluster.
+ */
+export const pluginCapabilities = ({ controller }: Pick<IdentityOptions, "controller">) => [
   ...(controller ? [service(PluginCapability_Service_Type.CONTROLLER_SERVICE)] : []),
   {
     type: {
