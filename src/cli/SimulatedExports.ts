@@ -4,6 +4,7 @@ import { control } from "../simulator/ControlClient.ts"
 
 const Disk = Schema.Struct({
   sizeBytes: Schema.BigIntFromString,
+  allowedHosts: Schema.Array(Schema.String),
   content: Schema.String,
   directory: Schema.String
 })

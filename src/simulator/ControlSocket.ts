@@ -17,8 +17,9 @@ export const controlHelp = `One JSON object a line in, one a line out, {"ok":tru
   {"op":"run","line":"/disk/print"}                       run a command line on the console with every policy
   {"op":"state"}                                          pools, disks, files, subvolumes, scripts and jobs, exports as
                                                           an initiator would find them, uptime in seconds
-  {"op":"export","nqn":"nqn.…"}                           for an initiator without a kernel: size of the disk, what was written
-                                                          from its beginning on, and a directory for its files
+  {"op":"export","nqn":"nqn.…"}                           for an initiator without a kernel: size of the disk, hosts that
+                                                          may connect (none: all), what was written from its beginning on,
+                                                          and a directory for its files
   {"op":"write","nqn":"nqn.…","content":"…"}              writes to that disk, from its beginning on
   {"op":"execs"}                                          every exec line that was seen and what became of it
   {"op":"reset-execs"}                                    forget them`

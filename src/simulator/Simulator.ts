@@ -25,6 +25,8 @@ export interface ExportedDisk {
   /** Of the image, in the form of `/file`. */
   readonly path: string
   readonly sizeBytes: bigint
+  /** Host NQNs that may connect; empty: all. */
+  readonly allowedHosts: ReadonlyArray<string>
   /** What was written from the beginning on. */
   readonly content: string
   /** A directory that stands for what the file system on it holds. It is copied with the image. */
@@ -164,7 +166,8 @@ const deviceView = Effect.gen(function*() {
       const image = yield* exportedImage(device, nqn)
       if (Option.isNone(image)) return Option.none()
       const { contents: content, id, path, sizeBytes } = image.value
-      return Option.some({ path, sizeBytes, content, directory: yield* store.guestDirectory(id) })
+      const allowedHosts = (yield* device.exports).find((served) => served.nqn === nqn)?.allowedHosts ?? []
+      return Option.some({ path, sizeBytes, allowedHosts, content, directory: yield* store.guestDirectory(id) })
     }),
     writeImage: (path, contents) => writeImage(device, path, contents),
     uptime: memory.uptime,

@@ -1,12 +1,13 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { Controller, Node } from "../../src/csi/gen/csi_pb.ts"
 import type { Simulator } from "../../src/simulator/Simulator.ts"
 import { Nqn } from "../../src/volume/Nqn.ts"
 import { controllerCalls } from "../support/ControllerCalls.ts"
 import { startOrchestrator } from "../support/Orchestrator.ts"
-import { pvc } from "../support/Requests.ts"
-import { nodes, startAppliance } from "../support/TestCluster.ts"
+import { block, pvc } from "../support/Requests.ts"
+import { nodes, startAppliance, TestCluster } from "../support/TestCluster.ts"
 
 const start = Effect.gen(function*() {
   const appliance = yield* startAppliance()
@@ -56,3 +57,34 @@ layer(NodeServices.layer, { excludeTestServices: true })("hosts that the applian
       assert.match(failure.details, /lets in certain hosts only .* is not one of them; empty that property/)
     }))
 })
+
+layer(TestCluster.layer({}, ["--host-access=holders"]), { excludeTestServices: true })(
+  "a node that is not let in",
+  (it) => {
+    it.effect("cannot stage the volume before it is attached, nor after it is detached", () =>
+      Effect.gen(function*() {
+        const { client, directory } = yield* TestCluster
+        const controller = controllerCalls(client)
+        const { volumeContext, volumeId } = yield* controller.create(pvc(3), { volumeCapabilities: [block] })
+        const call = { volumeId, stagingTargetPath: `${directory}/staging`, volumeCapability: block, volumeContext }
+        const stage = client.call(Node.method.nodeStageVolume, call)
+        const refused = Effect.gen(function*() {
+          const failure = yield* Effect.flip(stage)
+          assert.strictEqual(failure.code, "UNAVAILABLE")
+          assert.include(failure.details, "is not let in")
+        })
+        yield* refused
+        yield* client.call(Controller.method.controllerPublishVolume, {
+          volumeId,
+          volumeContext,
+          nodeId: nodes[0],
+          volumeCapability: block
+        })
+        yield* stage
+        yield* client.call(Node.method.nodeUnstageVolume, call)
+        yield* controller.unpublish(volumeId, nodes[0])
+        yield* refused
+        yield* controller.remove(volumeId)
+      }))
+  }
+)

@@ -9,6 +9,8 @@ export interface MemoryExport {
   readonly identity: string
   /** Whether hosts can reach it. */
   readonly up: boolean
+  /** Host NQNs that may connect; empty: all. */
+  readonly allowedHosts: ReadonlyArray<string>
   /** Whether the subsystem has its namespace; one without answers hosts, and gives them no block device. */
   readonly hasNamespace: boolean
   /** Whether reads of the disk succeed. */
@@ -22,7 +24,9 @@ export interface MemoryExport {
 /** An appliance in another process, which keeps what is written to its disks. */
 export interface RemoteExports {
   /** The export as it is now; None when the appliance exports no such NQN, or is away. */
-  find(nqn: Nqn): Effect.Effect<Option.Option<Pick<MemoryExport, "sizeBytes" | "content" | "directory">>>
+  find(
+    nqn: Nqn
+  ): Effect.Effect<Option.Option<Pick<MemoryExport, "sizeBytes" | "allowedHosts" | "content" | "directory">>>
   /** While the appliance is away nothing is written. */
   write(nqn: Nqn, content: string): Effect.Effect<void>
 }
@@ -79,6 +83,7 @@ const blank = (nqn: Nqn): MemoryExport => ({
   sizeBytes: 0n,
   identity: v5(nqn),
   up: true,
+  allowedHosts: [],
   hasNamespace: true,
   readable: true,
   content: "",

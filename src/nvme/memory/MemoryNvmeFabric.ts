@@ -2,7 +2,7 @@ import { Clock, Effect, Layer, Option } from "effect"
 import { Nqn } from "../../volume/Nqn.ts"
 import { ConnectedElsewhere, ConnectFailed, SubsystemNotOurs } from "../Errors.ts"
 import { type FabricTarget, NvmeFabric, type Subsystem } from "../NvmeFabric.ts"
-import { MemoryExports } from "./MemoryExports.ts"
+import { type MemoryExport, MemoryExports } from "./MemoryExports.ts"
 import { type MemoryBlock, type MemoryConnection, MemoryInitiator } from "./MemoryInitiator.ts"
 
 /** `NvmeFabric` on the memory initiator: the same decisions as on Linux, on the same kinds of state. */
@@ -41,9 +41,9 @@ const makeFabric = Effect.fnUntraced(function*() {
           "disconnect it there first"
       })
     }
-    if (!Option.exists(yield* exports.find(nqn), (found) => found.up)) {
-      return yield* new ConnectFailed({ nqn, message: `connecting to subsystem ${nqn} failed: no answer` })
-    }
+    const found = yield* exports.find(nqn)
+    if (!Option.exists(found, ({ up }) => up)) return yield* connectFailed(nqn, "no answer")
+    if (!Option.exists(found, letsIn(hostNqn))) return yield* connectFailed(nqn, `${hostNqn} is not let in`)
     yield* initiator.connect({ nqn, address, port, hostNqn, tuning })
     return { adopted: false }
   })
@@ -57,6 +57,12 @@ const makeFabric = Effect.fnUntraced(function*() {
     subsystems: Effect.map(initiator.connections, subsystemsOf)
   })
 })
+
+const connectFailed = (nqn: Nqn, problem: string) =>
+  new ConnectFailed({ nqn, message: `connecting to subsystem ${nqn} failed: ${problem}` })
+
+const letsIn = (hostNqn: Nqn) => ({ allowedHosts }: MemoryExport) =>
+  allowedHosts.length === 0 || allowedHosts.includes(hostNqn)
 
 const checkOurs = (nqn: Nqn) =>
   nqn.startsWith(Nqn.prefix) ? Effect.void : Effect.fail(

@@ -82,6 +82,24 @@ describe("NvmeFabric on the memory initiator", () => {
   })
 
   layer(node)((it) => {
+    it.effect("a host that is not let in cannot connect, and one that was connected stays so", () =>
+      Effect.gen(function*() {
+        const target = targetOf("a")
+        const exports = yield* MemoryExports
+        const fabric = yield* NvmeFabric
+        yield* exports.put(target.nqn, { allowedHosts: [Nqn.host("worker-2")] })
+        const failure = yield* Effect.flip(fabric.connect(target))
+        assert.deepInclude(failure, { _tag: "ConnectFailed" })
+        assert.include(failure.message, `${target.hostNqn} is not let in`)
+        yield* exports.put(target.nqn, { allowedHosts: [Nqn.host("worker-2"), target.hostNqn] })
+        yield* connected(target)
+        yield* exports.put(target.nqn, { allowedHosts: [] })
+        yield* exports.put(target.nqn, { allowedHosts: [Nqn.host("worker-2")] })
+        assert.deepStrictEqual(yield* stateOf(target), ["live"])
+      }))
+  })
+
+  layer(node)((it) => {
     it.effect("a controller is given up after ctrl_loss_tmo, and its name goes to the next volume", () =>
       Effect.gen(function*() {
         const [a, b] = [targetOf("a", { ctrlLossTmo: 60 }), targetOf("b")]
@@ -171,7 +189,9 @@ describe("MemoryExports of an appliance elsewhere", () => {
   const remote = MemoryExports.layerOf({
     find: (nqn) =>
       Effect.sync(() =>
-        appliance.isUp && nqn === known ? Option.some({ ...appliance, directory: Option.some("/kept") }) : Option.none()
+        appliance.isUp && nqn === known
+          ? Option.some({ ...appliance, allowedHosts: [], directory: Option.some("/kept") })
+          : Option.none()
       ),
     write: (_, content) => Effect.sync(() => void (appliance.content = content))
   })
