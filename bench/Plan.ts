@@ -24,7 +24,7 @@ const loads = (alone: number, some: number, many: number): ReadonlyArray<Load> =
   { inFlight: 100, calls: many }
 ]
 
-/** Every figure that has a target, in under three minutes. */
+/** Every figure that has a target, in under four minutes. */
 export const full: Plan = {
   weighs: true,
   starts: 9,

@@ -48,7 +48,7 @@ const rank = (row: Row | undefined) => row?.floor === "ssh" ? 0 : 1
 export const verdicts = (targets: ReadonlyArray<Target>): string =>
   targets.map((target) => {
     const { limit, measured, name, unit } = target
-    const digits = unit === "×" ? 2 : 0
+    const digits = unit === "×" || unit === "%" ? 2 : 0
     const numbers = `${measured.toFixed(unit === "commands" ? 1 : digits)} of ${limit.toFixed(digits)} ${unit}`
     return `${isMet(target) ? paint("green", "ok  ") : paint("red", "MISS")} ${name.padEnd(72)} ${numbers.padStart(22)}`
   }).join("\n")

@@ -7,6 +7,7 @@ import type { Load, Plan } from "./Plan.ts"
 import { type Row, runRound } from "./Round.ts"
 import { type StartUp, startUps } from "./StartUp.ts"
 import { controllerSteps, nodeSteps, stagingPath } from "./Steps.ts"
+import { measureWatching, type Watching } from "./Watching.ts"
 
 /** Resident memory of a process after 1 000 RPCs, in bytes. */
 export interface Memory {
@@ -22,6 +23,8 @@ export interface Results {
   readonly memory: ReadonlyArray<Memory>
   /** None in a short run. */
   readonly inCluster: ReadonlyArray<InCluster>
+  /** None in a short run. */
+  readonly watching: ReadonlyArray<Watching>
 }
 
 /** 100 volumes, with 10 RPCs each, that a controller is busy with at a time. */
@@ -35,6 +38,8 @@ const nodeRounds = 8
 export const measureAll = Effect.fnUntraced(function*(plan: Plan, tell: (what: string) => Effect.Effect<void>) {
   if (plan.weighs) yield* tell("a controller in a cluster of 1 000 volumes")
   const inCluster = plan.weighs ? [yield* measureInCluster] : []
+  if (plan.weighs) yield* tell("watching a hundred volumes for half a minute")
+  const watching = plan.weighs ? [yield* measureWatching] : []
   const cluster = yield* startCluster
   yield* tell(`starts each process ${plan.starts} times`)
   const starts = yield* startUps(cluster.simulator, plan.starts)
@@ -48,7 +53,7 @@ export const measureAll = Effect.fnUntraced(function*(plan: Plan, tell: (what: s
     yield* cluster.moveAway(latencyMillis)
     for (const load of loads) controller.push(...yield* controllerRound(cluster, load, latencyMillis))
   }
-  return { controller, node: node.flat(), startUps: starts, memory, inCluster } satisfies Results
+  return { controller, node: node.flat(), startUps: starts, memory, inCluster, watching } satisfies Results
 }, Effect.scoped)
 
 const controllerRound = (cluster: Cluster, load: Load, latencyMillis: number) =>

@@ -6,7 +6,7 @@ import type { Row } from "./Round.ts"
 /** A figure and what it must not exceed. */
 export interface Target {
   readonly name: string
-  readonly unit: "commands" | "×" | "ms" | "MB"
+  readonly unit: "commands" | "×" | "ms" | "MB" | "%"
   readonly limit: number
   readonly measured: number
 }
@@ -34,6 +34,12 @@ export const targetsOf = (results: Results): ReadonlyArray<Target> => [
   ...overhead(results),
   ...bursts(results),
   ...results.inCluster.flatMap(clusterTargets),
+  ...results.watching.map(({ cpuMillis, volumes, wallMillis }): Target => ({
+    name: `node: watching ${volumes} staged volumes, of one core`,
+    unit: "%",
+    limit: 1,
+    measured: 100 * cpuMillis / wallMillis
+  })),
   ...results.startUps.map(({ name, p50 }): Target => ({
     name: `${name}: first Probe answered after`,
     unit: "ms",

@@ -78,6 +78,11 @@ export class NvmeFabric extends Context.Service<NvmeFabric, {
   rescan(nqn: Nqn): Effect.Effect<void, FabricUnreadable>
   /** Every subsystem of the node under the driver's NQN prefix. Others, such as a diskless node's root, are never listed. */
   readonly subsystems: Effect.Effect<ReadonlyArray<Subsystem>, FabricUnreadable>
+  /**
+   * A text that differs from one read before whenever a controller of the node has come, gone or changed its state, or a
+   * namespace of one has come or gone. Costs a fraction of `subsystems`.
+   */
+  readonly glance: Effect.Effect<string, FabricUnreadable>
 }>()("rds-csi/nvme/NvmeFabric") {}
 
 /** Whether at least one controller carries I/O now. */

@@ -124,7 +124,8 @@ const makeFabric = Effect.fnUntraced(function*(options: LinuxNvmeFabricOptions) 
       const live = (yield* controllersOf(nqn)).filter(({ state }) => state === "live")
       yield* Effect.forEach(live, ({ name }) => sysfs.rescan(name))
     }),
-    subsystems
+    subsystems,
+    glance: sysfs.glance
   })
 })
 

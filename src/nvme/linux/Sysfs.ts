@@ -95,8 +95,20 @@ export const makeSysfs = Effect.fnUntraced(function*(options: SysfsOptions) {
     }
   })
 
+  /** Each controller with its state and the names of what lies in its directory, its namespaces among them. */
+  const glance = Effect.gen(function*() {
+    const seen = yield* Effect.forEach(yield* names, (name) =>
+      Effect.all([
+        Effect.succeed(name),
+        Effect.map(files.attribute(directoryOf(name), "state"), Option.getOrNull),
+        Effect.map(files.entries(directoryOf(name)), Option.getOrNull)
+      ]), { concurrency: 8 })
+    return JSON.stringify(seen)
+  })
+
   return {
     controllers,
+    glance,
     /** The subsystem as it is behind these controllers of it. */
     connection: Effect.fnUntraced(function*(nqn: Nqn, all: ReadonlyArray<Controller>) {
       return { nqn, controllers: all, ...yield* namespaces.of(nqn, all) }

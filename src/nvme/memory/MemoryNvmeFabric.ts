@@ -54,7 +54,8 @@ const makeFabric = Effect.fnUntraced(function*() {
     device: (nqn) => Effect.map(connectionsOf(nqn), (all) => Option.map(firstBlock(all), deviceOf)),
     controllers: (nqn) => Effect.map(connectionsOf(nqn), (all) => all.map(controllerOf)),
     rescan: (nqn) => initiator.rescan(nqn),
-    subsystems: Effect.map(initiator.connections, subsystemsOf)
+    subsystems: Effect.map(initiator.connections, subsystemsOf),
+    glance: Effect.map(initiator.connections, glanceOf)
   })
 })
 
@@ -86,6 +87,16 @@ const controllerOf = ({ instance, state, address, port }: MemoryConnection) => (
   address,
   port
 })
+
+/** Of all connections, foreign ones included, as Linux shows them. */
+const glanceOf = (connections: ReadonlyArray<MemoryConnection>): string =>
+  JSON.stringify(
+    connections.map(({ block, instance, state }) => [
+      instance,
+      state,
+      Option.getOrNull(Option.map(block, ({ path }) => path))
+    ])
+  )
 
 const subsystemsOf = (connections: ReadonlyArray<MemoryConnection>): ReadonlyArray<Subsystem> =>
   [...Map.groupBy(connections.filter(({ nqn }) => nqn.startsWith(Nqn.prefix)), ({ nqn }) => nqn)].map((

@@ -49,7 +49,8 @@ const faultyFabric = (fabric: NvmeFabric["Service"], around: Around) =>
     device: (nqn) => around("device", fabric.device(nqn), () => new FabricUnreadable({ message })),
     controllers: (nqn) => around("controllers", fabric.controllers(nqn), () => new FabricUnreadable({ message })),
     rescan: (nqn) => around("rescan", fabric.rescan(nqn), () => new FabricUnreadable({ message })),
-    subsystems: around("subsystems", fabric.subsystems, () => new FabricUnreadable({ message }))
+    subsystems: around("subsystems", fabric.subsystems, () => new FabricUnreadable({ message })),
+    glance: around("glance", fabric.glance, () => new FabricUnreadable({ message }))
   })
 
 const faultyMounter = (mounter: Mounter["Service"], around: Around) => {

@@ -147,6 +147,31 @@ describe.concurrent("controllers", () => {
       })))
 })
 
+describe.concurrent("a glance", () => {
+  it.live("stays the same until a controller or a namespace comes, changes or goes", () =>
+    withFabric({}, ({ fabric, tree }) =>
+      Effect.gen(function*() {
+        const glances = [yield* fabric.glance]
+        const changes = [
+          tree.add(controller),
+          tree.addNamespace(controller, namespace),
+          tree.set("nvme3", { state: "connecting" }),
+          tree.set("nvme3", { state: "live" }),
+          tree.addPath("nvme3", 13, { ...namespace, instance: 2 }),
+          tree.removeController("nvme3")
+        ]
+        for (const change of changes) {
+          yield* change
+          const now = yield* fabric.glance
+          assert.notStrictEqual(now, glances.at(-1))
+          assert.strictEqual(yield* fabric.glance, now)
+          glances.push(now)
+        }
+        assert.strictEqual(glances.at(-1), glances[0])
+        assert.strictEqual(glances[4], glances[2])
+      })))
+})
+
 describe.concurrent("what cannot be read", () => {
   it.live("trap: \"list-subsys failed\" read as \"not connected\": an unreadable attribute is an error everywhere", () =>
     withFabric({

@@ -1,8 +1,8 @@
-import { type Duration, Effect, Option, Ref } from "effect"
+import { Clock, Duration, Effect, Option, Ref } from "effect"
 import type { MountTableUnreadable } from "../../../mount/Errors.ts"
 import { type MountEntry, Mounter } from "../../../mount/Mounter.ts"
 import type { FabricUnreadable } from "../../../nvme/Errors.ts"
-import { NvmeFabric, type Subsystem } from "../../../nvme/NvmeFabric.ts"
+import { isLive, NvmeFabric, type Subsystem } from "../../../nvme/NvmeFabric.ts"
 import type { Nqn } from "../../../volume/Nqn.ts"
 import type { Sight } from "./Health.ts"
 
@@ -21,10 +21,12 @@ export type LookFailure = FabricUnreadable | MountTableUnreadable
  * logged.
  */
 export const makeLook = Effect.fnUntraced(function*(validFor: Duration.Duration) {
-  const fabric = yield* NvmeFabric
   const mounter = yield* Mounter
   const failing = yield* Ref.make(false)
-  const look: Effect.Effect<Look, LookFailure> = Effect.all({ subsystems: fabric.subsystems, mounts: mounter.mounts })
+  const look: Effect.Effect<Look, LookFailure> = Effect.all({
+    subsystems: yield* makeSubsystems,
+    mounts: mounter.mounts
+  })
   return yield* look.pipe(
     Effect.tap(() => whenChanged(failing, false, Effect.logInfo("volumes are watched again"))),
     Effect.tapError(({ message }) =>
@@ -33,6 +35,28 @@ export const makeLook = Effect.fnUntraced(function*(validFor: Duration.Duration)
     Effect.cachedWithTTL(validFor)
   )
 })
+
+/** For so long what a glance shows unchanged is not read again in full. */
+const trustGlance = Duration.seconds(30)
+
+/** All of sysfs is read only when a glance shows that something has changed, while anything is not well, and now and then. */
+const makeSubsystems = Effect.gen(function*() {
+  const fabric = yield* NvmeFabric
+  const last = yield* Ref.make<
+    { readonly glance: string; readonly subsystems: ReadonlyArray<Subsystem>; readonly until: number } | undefined
+  >(undefined)
+  return Effect.gen(function*() {
+    const glance = yield* fabric.glance
+    const now = yield* Clock.currentTimeMillis
+    const known = yield* Ref.get(last)
+    if (known?.glance === glance && now < known.until && known.subsystems.every(isWell)) return known.subsystems
+    const subsystems = yield* fabric.subsystems
+    yield* Ref.set(last, { glance, subsystems, until: now + Duration.toMillis(trustGlance) })
+    return subsystems
+  })
+})
+
+const isWell = ({ controllers, device }: Subsystem) => isLive(controllers) && Option.isSome(device)
 
 const whenChanged = (state: Ref.Ref<boolean>, now: boolean, tell: Effect.Effect<void>) =>
   Effect.flatMap(Ref.getAndSet(state, now), (before) => before === now ? Effect.void : tell)
