@@ -29,16 +29,16 @@ export const mountFilesystem = Effect.fnUntraced(function*(
   const mounter = yield* Mounter
   const records = yield* StageRecords
   const { stagingPath, usage } = volume
-  const uuid = yield* ensureFormatted(config, volume, device, previous)
+  const { isNew, uuid } = yield* ensureFormatted(config, volume, device, previous)
   const mount = mounter.mount({ device, path: stagingPath, fsType: usage.fsType, flags: usage.flags }).pipe(
     countedMount("mount"),
     Effect.andThen(Effect.tapError(verifySame(volume, device), () => mounter.unmount(stagingPath)))
   )
   yield* records.put(recordOf(volume, device, uuid, previous)).pipe(Effect.andThen(mount), Effect.uninterruptible)
-  if (!volume.readOnly) yield* mounter.grow({ device, path: stagingPath, fsType: usage.fsType })
+  if (!volume.readOnly && !isNew) yield* mounter.grow({ device, path: stagingPath, fsType: usage.fsType })
 })
 
-/** The UUID of the file system on the device, made now if the device is proven blank. */
+/** The UUID of the file system on the device, and whether it was made now, because the device is proven blank. */
 const ensureFormatted = Effect.fnUntraced(function*(
   config: NodeConfig,
   volume: WantedFilesystem,
@@ -58,7 +58,7 @@ const ensureFormatted = Effect.fnUntraced(function*(
       if (content.fsType !== volume.usage.fsType) return yield* wrongType(volume, device, content.fsType)
       const inUse = (yield* mounter.mountsOf(device)).length > 0
       if (!inUse && !volume.readOnly) yield* mounter.check(device, volume.usage.fsType)
-      return content.uuid
+      return { uuid: content.uuid, isNew: false }
     }
     case "Empty": {
       const lost = recordedUuid(previous)
@@ -69,7 +69,7 @@ const ensureFormatted = Effect.fnUntraced(function*(
         return yield* refuse(config, volume.id, problem)
       }
       if (volume.readOnly) return yield* refuse(config, volume.id, "is blank and wanted read-only; write to it first")
-      return yield* format(volume, device)
+      return { uuid: yield* format(volume, device), isNew: true }
     }
   }
 })

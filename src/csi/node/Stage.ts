@@ -11,7 +11,7 @@ import type { NodeStageVolumeRequest } from "../gen/csi_pb.ts"
 import { absolutePath, capability, existingVolumeId, required } from "../Requests.ts"
 import type { NodeConfig } from "./Config.ts"
 import { clearedStaging, mountFilesystem } from "./Filesystem.ts"
-import { examine, usersOf } from "./Mounts.ts"
+import { examine, type PathState, usersOf } from "./Mounts.ts"
 import { exclusively, protectDevice, recordOf, targetOf, usageOf, type WantedVolume } from "./Volume.ts"
 import { NodeEvents } from "./watch/NodeEvents.ts"
 import { VolumeWatch } from "./watch/VolumeWatch.ts"
@@ -45,12 +45,13 @@ const stage = Effect.fnUntraced(function*(config: NodeConfig, volume: ConnectedV
   const fabric = yield* NvmeFabric
   const previous = yield* records.get(volume.id)
   const before = yield* fabric.device(volume.nqn)
-  if (yield* isStaged(config, volume, before, previous)) return
+  const state = yield* examine(volume.stagingPath, volume.nqn, before)
+  if (yield* isStaged(config, volume, { device: before, record: previous, state })) return
   const connection = yield* fabric.connect(targetOf(config, volume.nqn, volume.connection)).pipe(
     measured({ total: nvmeConnectsTotal, seconds: nvmeConnectDurationSeconds }),
     told(volume, "ConnectionFailure")
   )
-  yield* finish(config, volume, previous).pipe(
+  yield* finish(config, volume, { record: previous, state }).pipe(
     told(volume, "MountFailure"),
     Effect.tapError(() => undo(volume, { disconnect: !connection.adopted, forget: Option.isNone(previous) }))
   )
@@ -75,15 +76,21 @@ const watch = Effect.fnUntraced(function*({ connection, id }: ConnectedVolume) {
   yield* VolumeWatch.use((volumeWatch) => volumeWatch.started(complete))
 })
 
+/** What was found of the volume before anything was done. */
+interface Found {
+  readonly device: Option.Option<NvmeDevice>
+  readonly record: Option.Option<StageRecord>
+  /** Of the staging path. */
+  readonly state: PathState
+}
+
 /** Whether the volume is staged as it is wanted. Fails if it is staged in another way. */
 const isStaged = Effect.fnUntraced(function*(
   config: NodeConfig,
   volume: WantedVolume,
-  device: Option.Option<NvmeDevice>,
-  record: Option.Option<StageRecord>
+  { device, record, state }: Found
 ) {
-  const { stagingPath, usage } = volume
-  const state = yield* examine(stagingPath, volume.nqn, device)
+  const { usage } = volume
   if (state._tag === "Current") {
     const { fsType, readOnly } = state.entry
     const same = usage._tag === "Filesystem" && usage.fsType === fsType && readOnly === volume.readOnly
@@ -107,14 +114,14 @@ const stagedOtherwise = (config: NodeConfig, { id, stagingPath }: WantedVolume, 
 const finish = Effect.fnUntraced(function*(
   config: NodeConfig,
   volume: WantedVolume,
-  previous: Option.Option<StageRecord>
+  { record: previous, state: before }: Omit<Found, "device">
 ) {
   const records = yield* StageRecords
   const { usage } = volume
   const device = yield* waitForDevice(volume.nqn, { minimumBytes: 1n, limit: config.deviceTimeout })
   yield* protectDevice(volume, device)
   if (usage._tag === "Block") return yield* records.put(recordOf(volume, device, "", previous))
-  const state = yield* clearedStaging(config, volume, Option.some(device))
+  const state = before._tag === "Nothing" ? before : yield* clearedStaging(config, volume, Option.some(device))
   if (state._tag === "Nothing") yield* mountFilesystem(config, { ...volume, usage }, device, previous)
 })
 

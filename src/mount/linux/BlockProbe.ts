@@ -54,8 +54,8 @@ export const makeBlockProbe = Effect.fnUntraced(
     const blank = Effect.fnUntraced(function*(device: BlockDevice) {
       const size = BigInt((yield* attribute(device, "size")).trim()) * sector
       if (size < mebibyte) return yield* deviceUnreadable(device, `it is ${size} bytes small`)
-      const zero = (yield* isZero(device, 0n)) && (yield* isZero(device, size - mebibyte))
-      return zero
+      const ends = yield* Effect.forEach([0n, size - mebibyte], (offset) => isZero(device, offset), { concurrency: 2 })
+      return ends.every((zero) => zero)
         ? { _tag: "Empty" } as const
         : { _tag: "Foreign", what: "data without a known signature" } as const
     })

@@ -212,7 +212,9 @@ describe("NodeStageVolume traps", () => {
     (operation) =>
       Effect.gen(function*() {
         for (const fault of ["fail before", "fail after"] as const) {
-          const { machine, volume } = yield* Kit.setUp()
+          const { driver: before, machine, volume } = yield* Kit.setUp()
+          // Only a file system from before is grown.
+          if (operation === "grow") yield* Effect.andThen(before.stage(volume), before.unstage(volume))
           const driver = yield* Kit.startDriver(machine, Kit.failOnce(operation, fault))
           assert.strictEqual(yield* Kit.codeOf(driver.stage(volume)), "UNAVAILABLE")
           assert.deepStrictEqual(yield* Kit.mountedPaths(machine), [])
@@ -223,6 +225,13 @@ describe("NodeStageVolume traps", () => {
         }
       })
   )
+
+  it.effect("a file system that was just made fills its device, and no program is run to grow it", () =>
+    Effect.gen(function*() {
+      const { machine, volume } = yield* Kit.setUp()
+      const driver = yield* Kit.startDriver(machine, Kit.failOnce("grow", "fail before"))
+      yield* driver.stage(volume)
+    }))
 
   it.effect("a failed stage never disconnects a connection that it did not make", () =>
     Effect.gen(function*() {
