@@ -38,17 +38,28 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("rds-csi simulator",
   it.effect("says when it is ready, and is the device that its flags describe", () =>
     Effect.gen(function*() {
       const { file, privateKey } = yield* userKey
-      const pool = "slot=raid10,size=2T,fs=btrfs,mount-point=fast"
-      const flags = ["--ros-version=7.23.1", "--pool", pool, "--directory=fast/volumes", "--identity=lab"]
+      const pool = "slot=raid10,size=2T,fs=btrfs,label=Data,mount-point=fast"
+      const flags = [
+        "--ros-version=7.23.1",
+        "--pool",
+        pool,
+        "--directory=fast/volumes",
+        "--identity=lab",
+        "--copy-rate=100"
+      ]
       yield* Effect.forkChild(run("--port=0", "--json", `--authorized-key=csi=${file}`, ...flags))
       yield* until(Effect.map(output, (text) => text !== ""))
       const ready = yield* Schema.decodeEffect(Ready)(yield* output)
       const client = yield* connect(ready, { privateKey })
       const line =
         ":put [/system/resource/get version]; :put [/disk/get raid10 fs]; :put [/system/identity/get name]; " +
-        ":put [/disk/get raid10 size]; :put [/file/find name=\"fast/volumes\"]"
+        ":put [/disk/get raid10 size]; :put [/file/find name=\"fast/volumes\"]; " +
+        ":put [/disk/btrfs/filesystem/get [find] label]"
       const answer = yield* exec(client, line)
-      assert.match(answer.output, /^7\.23\.1 \(stable\)\r\nbtrfs\r\nlab\r\n2199023255552\r\n\*[0-9A-F]+\r\n$/)
+      assert.match(answer.output, /^7\.23\.1 \(stable\)\r\nbtrfs\r\nlab\r\n2199023255552\r\n\*[0-9A-F]+\r\nData\r\n$/)
+      // A tenth of the rate takes a tenth of a second.
+      const copy = "/file/add name=fast/a contents=1234567890; :put [:time { /file/copy fast/a name=fast/b }]"
+      assert.notMatch((yield* exec(client, copy)).output, /^00:00:00(\.0\d*)?\r\n$/)
     }).pipe(Effect.provide(TestConsole.layer)))
 
   it.effect("tells people the command to try", () =>
