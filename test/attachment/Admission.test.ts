@@ -148,6 +148,20 @@ describe("who may connect at the appliance", () => {
       assert.deepStrictEqual(recordedNodes(cluster), [])
     }))
 
+  it.effect("a holder that is dropped as another is found is shut out before, the other one let in after", () =>
+    Effect.gen(function*() {
+      const cluster = enforcedClusterOf(volumeId)
+      const { fencing } = yield* startController(cluster)
+      yield* fencing.publish(shared("a"))
+      const seen = watched(cluster)
+      yield* TestClock.adjust("310 seconds")
+      cluster.setAttachment(attachment("b"))
+      yield* TestClock.adjust("60 seconds")
+      yield* settle
+      assert.deepStrictEqual(recordedNodes(cluster), ["b"])
+      assert.deepStrictEqual(seen, [{ limit: [], recorded: ["a"] }, { limit: ["b"], recorded: ["b"] }])
+    }))
+
   it.effect("is put right by the next pass, as after a crash between record and appliance", () =>
     Effect.gen(function*() {
       const cluster = enforcedClusterOf(volumeId)
