@@ -23,6 +23,7 @@ const packages = [
   "coreutils",
   "dash",
   "diffutils",
+  "dmsetup",
   "e2fsprogs",
   "findutils",
   "gdisk",

@@ -24,7 +24,7 @@ const mounted = Effect.fnUntraced(function*(vm: Vm, name: string) {
 })
 
 describe.skipIf(prepared === undefined)("the appliance's exports, in the kernel", () => {
-  layer(Machines.layer, { excludeTestServices: true, timeout: "4 minutes" })((it) => {
+  layer(Machines.layer, { excludeTestServices: true, timeout: "10 minutes" })((it) => {
     it.effect(
       "serve a volume, keep its data over a restart of the appliance, grow and go with it",
       Effect.fnUntraced(

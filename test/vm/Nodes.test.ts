@@ -1,17 +1,25 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { VolumeCapability_AccessMode_Mode as Mode } from "../../src/csi/gen/csi_pb.ts"
 import { pvc } from "../support/Requests.ts"
 import { Cluster } from "./support/Cluster.ts"
 import { initiator, startWriter, wrongBlocks } from "./support/Initiator.ts"
 import { prepared } from "./support/Machines.ts"
-import { attach, formatted, mountsAt, raw } from "./support/Volumes.ts"
+import { nqnOf } from "./support/Outages.ts"
+import type { Vm } from "./support/Vm.ts"
+import { attach, formatted, isClean, mountsAt, raw, refused } from "./support/Volumes.ts"
 
 /** ReadWriteMany with volumeMode Block, as for a virtual machine that migrates. */
 const shared = { ...raw, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } }
 
+/** What the node plugins call their nodes: version 5 UUIDs of `node-a` and `node-b` in the DNS namespace, made with Python. */
+const hostNqn = {
+  a: "nqn.2014-08.org.nvmexpress:uuid:bb697ef2-705e-5b37-8072-0b0db4f4d088",
+  b: "nqn.2014-08.org.nvmexpress:uuid:083937bd-eb42-50aa-9fe7-bb45b79a0781"
+}
+
 describe.skipIf(prepared === undefined)("nodes", () => {
-  layer(Cluster.layer, { excludeTestServices: true, timeout: "4 minutes" })((it) => {
+  layer(Cluster.layer, { excludeTestServices: true, timeout: "10 minutes" })((it) => {
     it.effect(
       "a node loses power: its volume is staged again with what was written",
       Effect.fnUntraced(function*() {
@@ -89,29 +97,88 @@ describe.skipIf(prepared === undefined)("nodes", () => {
     )
 
     it.effect(
-      "a connection of someone else is never touched (trap: clean-up disconnects the node's root disk)",
+      "connections of someone else are never touched (trap: clean-up disconnects the node's root disk)",
       Effect.fnUntraced(
         function*() {
           const { appliance, claim, nodeB } = yield* Cluster
-          const nqn = "nqn.2024-01.org.example:root-disk"
-          yield* appliance.console(
-            "/disk/add type=file slot=root-disk file-path=/storage-pool/root-disk.img file-size=64M mount-filesystem=no " +
-              `nvme-tcp-export=yes nvme-tcp-server-nqn=${nqn}`
+          const { vm } = nodeB
+          // The second is what RouterOS calls any disk that it exports: the driver's prefix does not make it the driver's.
+          const nqns = ["nqn.2024-01.org.example:root-disk", "nqn.2000-02.com.mikrotik:scratch"]
+          const foreign = yield* Effect.forEach(nqns, (nqn, number) =>
+            Effect.gen(function*() {
+              yield* appliance.console(
+                `/disk/add type=file slot=disk${number} file-path=/storage-pool/disk${number}.img file-size=64M ` +
+                  `mount-filesystem=no nvme-tcp-export=yes nvme-tcp-server-nqn=${nqn}`
+              )
+              const remote = initiator(vm, nqn)
+              yield* remote.connect()
+              const device = yield* remote.device
+              return { ...remote, device, writer: yield* startWriter(vm, device, nqn, 600, 200), nqn }
+            }))
+          const orphan = initiator(vm, nqnOf((yield* claim(pvc(6), raw, [nodeB])).volumeId))
+          yield* orphan.connect()
+          const connections = vm.sh(
+            `cd /sys/class/nvme; for c in *; do grep -q ${
+              nqnOf("pvc-")
+            } $c/subsysnqn || echo $c $(cat $c/cntlid $c/state); done`
           )
-          const foreign = initiator(nodeB.vm, nqn)
-          yield* foreign.connect()
-          const device = yield* foreign.device
-          const writer = yield* startWriter(nodeB.vm, device, "root", 20)
-          const { unpublish, unstage } = yield* attach(nodeB, yield* claim(pvc(5), formatted("xfs"), [nodeB]), "pod")
-          yield* Effect.andThen(nodeB.kill, nodeB.start)
+          const before = yield* connections
+          const { stage, unpublish, unstage } = yield* attach(
+            nodeB,
+            yield* claim(pvc(5), formatted("xfs"), [nodeB]),
+            "pod"
+          )
+          yield* nodeB.kill
+          yield* nodeB.startWith(["--orphan-connection-grace-period=2s"])
+          yield* Effect.filterOrFail(orphan.state, (state) => state === "", () => "the orphan is still there").pipe(
+            Effect.retry({ times: 100, schedule: Schedule.spaced("500 millis") })
+          )
           yield* unpublish("pod")
           yield* unstage
-          const { blocks } = yield* writer.written
-          assert.strictEqual(yield* wrongBlocks(nodeB.vm, device, "root", blocks), 0)
-          assert.strictEqual(yield* foreign.state, "live")
-          yield* foreign.disconnect
+          yield* stage
+          yield* unstage
+          assert.strictEqual(yield* connections, before)
+          for (const { device, disconnect, nqn, writer } of foreign) {
+            const { blocks } = yield* writer.stop
+            assert.strictEqual(yield* wrongBlocks(vm, device, nqn, blocks), 0)
+            yield* disconnect
+          }
         }
       )
+    )
+
+    it.effect(
+      "an export that names one node's host refuses the other",
+      Effect.fnUntraced(function*() {
+        const { appliance, claim, nodeA, nodeB } = yield* Cluster
+        const claimed = yield* claim(pvc(7), shared, [nodeA, nodeB])
+        const [a, b] = [nodeA.volume(claimed), nodeB.volume(claimed)]
+        const allow = (host: string) =>
+          appliance.console(
+            `/disk/set [find where nvme-tcp-server-nqn="${
+              nqnOf(claimed.volumeId)
+            }"] nvme-tcp-server-allow-host-name=${host}`
+          )
+        const presented = (vm: Vm) =>
+          vm.sh(`cat $(grep -l ${claimed.volumeId} /sys/class/nvme/*/subsysnqn | sed s/subsysnqn/hostnqn/)`)
+
+        yield* allow(hostNqn.a)
+        yield* a.stage
+        assert.strictEqual(yield* presented(nodeA.vm), hostNqn.a)
+        const hasty = nodeB.volume(claimed, nodeB.once("60 seconds"))
+        assert.include(yield* refused(hasty.stage, "UNAVAILABLE"), "connecting to subsystem")
+        yield* isClean(nodeB, claimed)
+        yield* a.unstage
+
+        yield* allow(hostNqn.b)
+        yield* b.stage
+        assert.strictEqual(yield* presented(nodeB.vm), hostNqn.b)
+        yield* refused(nodeA.volume(claimed, nodeA.once("60 seconds")).stage, "UNAVAILABLE")
+
+        yield* allow(`""`)
+        yield* a.stage
+        for (const { unstage } of [a, b]) yield* unstage
+      })
     )
   })
 })

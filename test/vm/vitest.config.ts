@@ -1,16 +1,43 @@
 import { defineConfig } from "vitest/config"
+import { BaseSequencer, type TestSpecification } from "vitest/node"
+
+/** The outages first: they take longest, and mostly wait. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {
+    const rank = ({ moduleId }: TestSpecification) => moduleId.endsWith("Outages.test.ts") ? 0 : 1
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
+}
+
+/** What measures times has the machine to itself. */
+const measuring = ["test/vm/Cost.test.ts"]
+
+const common = {
+  pool: "forks",
+  // Of a machine that does other things as well.
+  testTimeout: 600_000,
+  hookTimeout: 600_000
+} as const
 
 /** Tests on a real kernel, in emulated machines: minutes, not seconds, and so not part of `npm test`. */
 export default defineConfig({
   test: {
-    name: "vm",
-    include: ["test/vm/**/*.test.ts"],
+    // Once for both projects.
     globalSetup: ["scripts/vm/setup.ts"],
-    // Three machines at a time are enough for two cores.
-    maxWorkers: 1,
-    pool: "forks",
-    // Of a machine that does other things as well.
-    testTimeout: 240_000,
-    hookTimeout: 240_000
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        test: {
+          ...common,
+          name: "vm",
+          include: ["test/vm/**/*.test.ts"],
+          exclude: measuring,
+          // Three machines for each, of which those of the outages are idle for most of the time.
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 }
+        }
+      },
+      { test: { ...common, name: "vm, alone", include: measuring, maxWorkers: 1, sequence: { groupOrder: 1 } } }
+    ]
   }
 })

@@ -9,24 +9,37 @@ import { type Claim, makeNodePlugin, type NodePlugin } from "./NodePlugin.ts"
 
 const publish = Controller.method.controllerPublishVolume
 
-/** An appliance, a controller beside the test, and a node plugin on each of two nodes; all of them run. */
+/** An appliance, a controller beside the test, and a node plugin on each node; all of them run. */
 export class Cluster extends Context.Service<Cluster, {
   readonly appliance: Appliance
   readonly controller: ControllerCalls
   readonly nodeA: NodePlugin
   readonly nodeB: NodePlugin
-  /** A new volume, attached to these nodes. */
-  claim(name: string, capability: Claim["volumeCapability"], nodes: ReadonlyArray<NodePlugin>): Effect.Effect<Claim>
+  /** A new volume, attached to these nodes. `parameters` are those of its class; `reconnectDelay` is 2 unless they say. */
+  claim(
+    name: string,
+    capability: Claim["volumeCapability"],
+    nodes: ReadonlyArray<NodePlugin>,
+    parameters?: Readonly<Record<string, string>>
+  ): Effect.Effect<Claim>
 }>()("test/vm/Cluster") {
-  static readonly layer = Layer.effect(
+  /** With two nodes. */
+  static readonly layer = Layer.suspend(() => clusterOf(2))
+  /** With node A alone; node B stays off. */
+  static readonly oneNode = Layer.suspend(() => clusterOf(1))
+}
+
+const clusterOf = (nodes: 1 | 2) =>
+  Layer.effect(
     Cluster,
     Effect.gen(function*() {
-      const { directory, rds, ...nodes } = yield* Machines
-      yield* Effect.forEach([rds, nodes.nodeA, nodes.nodeB], (vm) => vm.powerOn, { concurrency: 3, discard: true })
+      const { directory, rds, ...machines } = yield* Machines
+      const on = [machines.nodeA, machines.nodeB].slice(0, nodes)
+      yield* Effect.forEach([rds, ...on], (vm) => vm.powerOn, { concurrency: 3, discard: true })
       const files = yield* FileSystem.FileSystem
       const appliance = yield* makeAppliance(rds)
-      const nodeA = yield* makeNodePlugin(nodes.nodeA)
-      const nodeB = yield* makeNodePlugin(nodes.nodeB)
+      const nodeA = yield* makeNodePlugin(machines.nodeA)
+      const nodeB = yield* makeNodePlugin(machines.nodeB)
       const startController = Effect.gen(function*() {
         const { hostKey } = yield* appliance.start
         yield* files.writeFileString(`${directory}/key`, appliance.privateKey, { mode: 0o600 })
@@ -41,16 +54,17 @@ export class Cluster extends Context.Service<Cluster, {
         )
         return client
       })
-      const [client] = yield* Effect.all([startController, nodeA.start, nodeB.start], { concurrency: 3 })
+      const starts = [nodeA.start, nodeB.start].slice(0, nodes)
+      const [client] = yield* Effect.all([startController, Effect.all(starts, { concurrency: 2 })], { concurrency: 2 })
       const controller = controllerCalls(client)
       return {
         appliance,
         controller,
         nodeA,
         nodeB,
-        claim: (name, volumeCapability, on) =>
+        claim: (name, volumeCapability, on, more = {}) =>
           Effect.gen(function*() {
-            const parameters = { nvmeAddress: applianceAddress, reconnectDelay: "2" }
+            const parameters = { nvmeAddress: applianceAddress, reconnectDelay: "2", ...more }
             const { volumeContext, volumeId } = yield* insist(
               controller.create(name, { parameters, volumeCapabilities: [volumeCapability] })
             )
@@ -62,4 +76,3 @@ export class Cluster extends Context.Service<Cluster, {
       }
     })
   ).pipe(Layer.provideMerge(Machines.layer))
-}

@@ -23,7 +23,12 @@ export const initiator = (vm: Vm, nqn: string) => {
   }
 }
 
-const Written = Schema.fromJsonString(Schema.Struct({ blocks: Schema.Int, slowestMillis: Schema.Number }))
+const Written = Schema.fromJsonString(Schema.Struct({
+  blocks: Schema.Int,
+  slowestMillis: Schema.Number,
+  /** The writes that took long, in milliseconds of the machine's uptime. */
+  stalls: Schema.Array(Schema.Struct({ from: Schema.Number, to: Schema.Number }))
+}))
 const Verified = Schema.fromJsonString(Schema.Struct({ wrong: Schema.Int }))
 
 const answerOf = Effect.fnUntraced(function*<A>(
@@ -36,15 +41,31 @@ const answerOf = Effect.fnUntraced(function*<A>(
   return yield* Effect.orDie(Schema.decodeUnknownEffect(answer)(outcome.stdout.trim().split("\n").at(-1)))
 })
 
-/** Writes checkable blocks for so many seconds beside the test, and answers when it has begun; `written` fails when an I/O error has reached it. */
-export const startWriter = Effect.fnUntraced(function*(vm: Vm, path: string, seed: string, seconds: number) {
-  const { log, outcome, pid } = yield* vm.start(["node", "/programs/writer.mjs", "write", path, seed, String(seconds)])
+/**
+ * Writes checkable blocks for so many seconds beside the test, and answers when it has begun; `written` fails when an I/O error
+ * has reached it.
+ */
+export const startWriter = Effect.fnUntraced(function*(
+  vm: Vm,
+  path: string,
+  seed: string,
+  seconds: number,
+  pauseMillis = 0
+) {
+  const order = ["write", path, seed, `${seconds}`, `${pauseMillis}`]
+  const { log, outcome, pid } = yield* vm.start(["node", "/programs/writer.mjs", ...order])
   const written = Effect.flatMap(outcome, (ended) => answerOf(Written, ended))
   const begun = vm.sh(`grep -q writing ${log}`).pipe(
     Effect.retry({ times: 100, schedule: Schedule.spaced("200 millis") })
   )
   yield* Effect.raceFirst(begun, written)
-  return { pid, written }
+  return {
+    pid,
+    /** When its time is over. */
+    written,
+    /** At once. */
+    stop: Effect.andThen(vm.sh(`kill -TERM ${pid}`), written)
+  }
 })
 
 /** How many of the blocks are not on the disk as they were written. */

@@ -10,6 +10,8 @@ export interface Lan {
   socketOf(name: string): Effect.Effect<string, never, Scope.Scope>
   /** Loses every frame from and to that machine, or carries them again. */
   cut(name: string, isCut: boolean): Effect.Effect<void>
+  /** Loses every frame from and to that TCP port, as a firewall does that answers nothing, or carries them again. */
+  closePort(port: number, isClosed: boolean): Effect.Effect<void>
 }
 
 interface Wire {
@@ -21,11 +23,13 @@ interface Wire {
 export const makeLan = (directory: string): Lan => {
   const wires = new Set<Wire>()
   const cut = new Set<string>()
+  const closed = new Set<number>()
   const places = new Map<string, Wire>()
 
   const carry = (from: Wire, frame: Buffer) => {
     const target = places.get(frame.toString("hex", 4, 10))
     places.set(frame.toString("hex", 10, 16), from)
+    if (tcpPorts(frame).some((port) => closed.has(port))) return
     for (const wire of target === undefined ? wires : [target]) {
       if (wire !== from && !cut.has(wire.name) && !cut.has(from.name)) wire.socket.write(frame)
     }
@@ -60,8 +64,17 @@ export const makeLan = (directory: string): Lan => {
       )
       return path
     }),
-    cut: (name, isCut) => Effect.sync(() => void (isCut ? cut.add(name) : cut.delete(name)))
+    cut: (name, isCut) => Effect.sync(() => void (isCut ? cut.add(name) : cut.delete(name))),
+    closePort: (port, isClosed) => Effect.sync(() => void (isClosed ? closed.add(port) : closed.delete(port)))
   }
+}
+
+/** Source and destination of a TCP segment in an IPv4 packet, the first fragment at least; nothing of other frames. */
+const tcpPorts = (frame: Buffer): ReadonlyArray<number> => {
+  const packet = frame.subarray(4 + 14)
+  if (packet.length < 24 || frame.readUInt16BE(4 + 12) !== 0x0800 || packet[9] !== 6) return []
+  const segment = (packet.readUInt8(0) & 0x0f) * 4
+  return segment + 4 > packet.length ? [] : [packet.readUInt16BE(segment), packet.readUInt16BE(segment + 2)]
 }
 
 /** Bytes of the first frame with its length; of a length that is not there yet: endless. */

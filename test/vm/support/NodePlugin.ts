@@ -1,10 +1,12 @@
-import { Effect, Exit, Ref, Schedule, Scope } from "effect"
+import { type Duration, Effect, Exit, Ref, Schedule, Scope } from "effect"
 import { Identity, Node, type VolumeCapability_AccessMode_Mode } from "../../../src/csi/gen/csi_pb.ts"
 import { connect, type GrpcClient } from "../../support/GrpcClient.ts"
 import { csiPort } from "./Machines.ts"
 import type { Vm } from "./Vm.ts"
 
 const { method } = Node
+
+const metricsAddress = "127.0.0.1:9808"
 
 /** What a test does with a volume, as the external sidecars and kubelet do it. */
 export interface Claim {
@@ -44,17 +46,22 @@ export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
       })
     )
 
-  const start = Effect.gen(function*() {
+  /** A call that is made once, and cancelled after that time. */
+  const once = (deadline: Duration.Input): GrpcClient["call"] => (method, request) =>
+    Effect.flatMap(current, ({ client }) => client.call(method, request, { deadline }))
+
+  const startWith = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
     const life = yield* Scope.fork(scope)
     const { log, outcome, pid } = yield* vm.start([
       ["node", "/programs/dist/rds-csi.js", "node", `--node-id=${vm.name}`, "--endpoint=unix:///run/rds-csi/csi.sock"],
-      ["--state-dir=/var/lib/rds-csi", "--metrics-address=", "--log-format=json", "--node-events=none"]
+      ["--state-dir=/var/lib/rds-csi", `--metrics-address=${metricsAddress}`, "--log-format=json"],
+      ["--node-events=none", ...flags]
     ].flat())
     const client = yield* connect(`127.0.0.1:${vm.port(csiPort)}`).pipe(Scope.provide(life))
     const ready = client.call(Identity.method.probe, {}, { deadline: "5 seconds" }).pipe(
       Effect.retry(Schedule.spaced("200 millis")),
       Effect.timeoutOrElse({
-        duration: "2 minutes",
+        duration: "6 minutes",
         orElse: () => Effect.flatMap(vm.sh(`cat ${log}`), (text) => Effect.die(`the node plugin is not ready: ${text}`))
       })
     )
@@ -63,20 +70,31 @@ export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
     yield* Ref.set(running, { client, pid, log, life })
   })
 
+  const closed = Effect.flatMap(current, ({ life }) => Scope.close(life, Exit.void))
+
   return {
     vm,
-    start,
+    start: startWith([]),
+    /** Starts it when it is dead, whoever killed it. */
+    restart: Effect.andThen(closed, startWith([])),
+    /** The same with more flags. */
+    startWith,
     call,
+    once,
+    /** Its process in the machine. */
+    pid: Effect.map(current, ({ pid }) => pid),
     /** Ends it as the kernel's memory killer would. */
     kill: Effect.gen(function*() {
-      const { life, pid } = yield* current
+      const { pid } = yield* current
       yield* vm.sh(`kill -KILL ${pid}`)
-      yield* Scope.close(life, Exit.void)
+      yield* closed
     }),
     /** What it has logged since its start. */
     log: Effect.flatMap(current, ({ log }) => vm.sh(`cat ${log}`)),
-    /** The calls for one volume, at the paths that kubelet uses. */
-    volume: ({ volumeCapability, volumeContext, volumeId }: Claim) => {
+    /** What it shows Prometheus. */
+    metrics: vm.sh(`/bin/busybox wget -q -O - http://${metricsAddress}/metrics`),
+    /** The calls for one volume, at the paths that kubelet uses; made by `callBy`, or as kubelet does. */
+    volume: ({ volumeCapability, volumeContext, volumeId }: Claim, callBy = call) => {
       const kubelet = "/var/lib/kubelet"
       const isBlock = volumeCapability.accessType.case === "block"
       const stagingTargetPath = isBlock
@@ -92,12 +110,12 @@ export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
         target,
         stage: Effect.gen(function*() {
           yield* vm.sh(`mkdir -p ${stagingTargetPath}`)
-          yield* call(method.nodeStageVolume, { volumeId, stagingTargetPath, volumeCapability, volumeContext })
+          yield* callBy(method.nodeStageVolume, { volumeId, stagingTargetPath, volumeCapability, volumeContext })
         }),
         publish: Effect.fnUntraced(function*(pod: string, readonly: boolean = false) {
           const targetPath = target(pod)
           yield* vm.sh(`mkdir -p $(dirname ${targetPath})`)
-          yield* call(method.nodePublishVolume, {
+          yield* callBy(method.nodePublishVolume, {
             volumeId,
             stagingTargetPath,
             targetPath,
@@ -107,10 +125,10 @@ export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
           })
           return targetPath
         }),
-        unpublish: (pod: string) => call(method.nodeUnpublishVolume, { volumeId, targetPath: target(pod) }),
-        unstage: call(method.nodeUnstageVolume, { volumeId, stagingTargetPath }),
+        unpublish: (pod: string) => callBy(method.nodeUnpublishVolume, { volumeId, targetPath: target(pod) }),
+        unstage: callBy(method.nodeUnstageVolume, { volumeId, stagingTargetPath }),
         expand: (requiredBytes: bigint, pod: string) =>
-          call(method.nodeExpandVolume, {
+          callBy(method.nodeExpandVolume, {
             volumeId,
             stagingTargetPath,
             volumePath: target(pod),
@@ -118,7 +136,13 @@ export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
             capacityRange: { requiredBytes }
           }),
         stats: (pod: string) =>
-          call(method.nodeGetVolumeStats, { volumeId, stagingTargetPath, volumePath: target(pod) })
+          callBy(method.nodeGetVolumeStats, { volumeId, stagingTargetPath, volumePath: target(pod) }),
+        /** Its condition as it shows at that path, such as the staging path. */
+        condition: (volumePath: string) =>
+          Effect.map(
+            callBy(method.nodeGetVolumeStats, { volumeId, stagingTargetPath, volumePath }),
+            ({ volumeCondition }) => ({ abnormal: volumeCondition?.abnormal, message: volumeCondition?.message ?? "" })
+          )
       }
     }
   }

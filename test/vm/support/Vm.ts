@@ -1,4 +1,4 @@
-import { Duration, Effect, Exit, FileSystem, Ref, Schedule, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, FileSystem, Ref, Schedule, Scope } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { createServer } from "node:net"
 import type { VmImage } from "../../../scripts/vm/image.ts"
@@ -29,7 +29,7 @@ export type Vm = Effect.Success<ReturnType<typeof makeVm>>
 const agentPort = 7001
 
 /** No machine outlives a test run that was killed, nor hangs for longer than this. */
-const longestLife = "1500"
+const longestLife = "2400"
 
 /** A machine that is off. */
 export const makeVm = Effect.fnUntraced(function*(options: VmOptions) {
@@ -65,7 +65,7 @@ export const makeVm = Effect.fnUntraced(function*(options: VmOptions) {
     const answers = agent.run(["true"]).pipe(
       Effect.timeout("2 seconds"),
       Effect.retry(Schedule.spaced("100 millis")),
-      Effect.timeoutOrElse({ duration: "90 seconds", orElse: () => failed("did not come up") })
+      Effect.timeoutOrElse({ duration: "5 minutes", orElse: () => failed("did not come up") })
     )
     yield* Effect.raceFirst(answers, Effect.andThen(ended, failed("ended")))
   })
@@ -98,6 +98,13 @@ export const makeVm = Effect.fnUntraced(function*(options: VmOptions) {
         message: `${name}: ${script} ended with ${code}: ${stderr}${stdout}`
       })
     }),
+    /** How many milliseconds the test's clock is ahead of the machine's uptime. */
+    clockOffset: Effect.gen(function*() {
+      const before = yield* Clock.currentTimeMillis
+      const [seconds] = new TextDecoder().decode(yield* agent.readFile("/proc/uptime")).split(" ")
+      const after = yield* Clock.currentTimeMillis
+      return (before + after) / 2 - Number(seconds) * 1000
+    }),
     /** Where this machine's TCP port is on the test's side. */
     port: (port: number): number => ports.get(port) ?? 0
   }
@@ -123,7 +130,7 @@ const qemu = (options: VmOptions, ports: ReadonlyMap<number, number>, disk: stri
     [
       ["--pdeathsig=KILL", "timeout", "--signal=KILL", longestLife, "setpriv", "--pdeathsig=KILL"],
       ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-      ["-machine", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "640"],
+      ["-machine", "pc", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-smp", "1", "-m", "640"],
       ["-kernel", image.kernel, "-initrd", image.initrd, "-append", kernel.join(" ")],
       ["-serial", `file:${consoleFile}`],
       drive("root", image.disk, ",readonly=on"),

@@ -2,6 +2,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import type { RpcFailure } from "../../support/GrpcClient.ts"
 import { block, filesystem } from "../../support/Requests.ts"
+import type { GuestError } from "./Agent.ts"
 import type { Claim, NodePlugin } from "./NodePlugin.ts"
 import type { Vm } from "./Vm.ts"
 
@@ -26,8 +27,9 @@ export const eventually = (vm: Vm, script: string) =>
   vm.sh(script).pipe(Effect.retry({ times: 200, schedule: Schedule.spaced("200 millis") }))
 
 /** The call fails with that status. */
-export const refused = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, RpcFailure>, code: string) {
+export const refused = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, RpcFailure | GuestError>, code: string) {
   const failure = yield* Effect.flip(call)
+  if (failure._tag !== "RpcFailure") return yield* Effect.die(failure)
   assert.strictEqual(failure.code, code, failure.details)
   return failure.details
 })
@@ -35,3 +37,9 @@ export const refused = Effect.fnUntraced(function*<A>(call: Effect.Effect<A, Rpc
 /** How many mounts lie on the path. */
 export const mountsAt = (vm: Vm, path: string) =>
   Effect.map(vm.sh(`cut -d " " -f 5 /proc/1/mountinfo | grep -cxF '${path}' || true`), Number)
+
+/** Nothing of the volume is left on the node: no controller, no mount. */
+export const isClean = Effect.fnUntraced(function*({ vm }: NodePlugin, { volumeId }: Claim) {
+  assert.strictEqual(yield* vm.sh(`grep -l ${volumeId} /sys/class/nvme/*/subsysnqn 2>/dev/null || true`), "")
+  assert.strictEqual(yield* vm.sh(`grep ${volumeId} /proc/1/mountinfo || true`), "")
+})
