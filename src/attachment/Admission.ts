@@ -6,7 +6,6 @@ import { type AttachmentState, nodesOf } from "./AttachmentState.ts"
 import { AttachmentStore } from "./AttachmentStore.ts"
 import { AttachmentUnknown } from "./Errors.ts"
 import { HostAccess, type WhenOpen } from "./HostAccess.ts"
-import { stateOf } from "./Recovery.ts"
 
 /** Writers that get in between before a call gives up. */
 const maxRounds = 5
@@ -87,11 +86,8 @@ const differs = (limit: Option.Option<ReadonlyArray<string>>, nodes: ReadonlyArr
 /** None: nothing readable is recorded, so nobody is shut out. */
 const recordedHolders = Effect.fnUntraced(function*(volumeId: VolumeId) {
   const store = yield* AttachmentStore
-  const record = yield* store.read(volumeId)
-  if (Option.isNone(record)) return Option.some<ReadonlyArray<string>>([])
-  if (record.value._tag === "Unreadable") return Option.none()
-  const { state } = yield* stateOf(volumeId, record.value, { pending: true })
-  return Option.some(nodesOf(state.holders))
+  const record = Option.getOrUndefined(yield* store.read(volumeId))
+  return record?._tag === "Recorded" ? Option.some(nodesOf(record.state.holders)) : Option.none()
 })
 
 const areSame = (these: ReadonlyArray<string>, those: ReadonlyArray<string>) =>

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { emptyState } from "../../src/attachment/AttachmentState.ts"
 import { Nqn } from "../../src/volume/Nqn.ts"
@@ -223,6 +223,23 @@ describe("who may connect at the appliance", () => {
         "who may connect to volumes could not be compared: refused",
         `volume ${volumeId}: who may connect to it could not be set: refused`
       ])
+    }))
+
+  it.effect("is left to the next pass while the volume is being changed", () =>
+    Effect.gen(function*() {
+      const cluster = enforcedClusterOf(volumeId)
+      const { fencing, lock } = yield* startController(cluster)
+      yield* orchestrator(cluster, fencing).attach(alone("a"))
+      cluster.limit(volumeId, ["x"], "limit")
+      const change = yield* Effect.forkChild(lock.withLock(volumeId)(Effect.never), { startImmediately: true })
+      yield* TestClock.adjust("5 minutes")
+      yield* settle
+      yield* Fiber.interrupt(change)
+      yield* settle
+      assert.deepStrictEqual(letIn(cluster), hosts("x"))
+      yield* TestClock.adjust("5 minutes")
+      yield* settle
+      assert.deepStrictEqual(letIn(cluster), hosts("a"))
     }))
 
   it.effect("nobody is shut out because a record is unreadable", () =>
