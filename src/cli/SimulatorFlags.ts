@@ -56,7 +56,7 @@ const policies = repeated(
 const pools = repeated(
   "pool",
   "slot=…,size=…",
-  "A pool: slot=NAME,size=16T and, if not the default, fs=xfs|btrfs|ext4, mount-point=NAME, state=TEXT, mounted=yes|no. " +
+  "A pool: slot=NAME,size=16T and, if not the default, fs=xfs|btrfs|ext4, label=TEXT, mount-point=NAME, state=TEXT, mounted=yes|no. " +
     "Suffixes K M G T are binary. Without any: slot=storage-pool with 16 TB of xfs"
 )
 
@@ -137,7 +137,12 @@ const unsure = {
   tooManySessions: unsureFlag("too-many-sessions", unsurePoints.tooManySessions),
   lostConnection: unsureFlag("lost-connection", unsurePoints.lostConnection),
   longLine: unsureFlag("long-line", unsurePoints.longLine),
-  fileWrite: unsureFlag("file-write", unsurePoints.fileWrite)
+  fileWrite: unsureFlag("file-write", unsurePoints.fileWrite),
+  btrfsDevices: unsureFlag("btrfs-devices", unsurePoints.btrfsDevices),
+  subvolumeParent: unsureFlag("subvolume-parent", unsurePoints.subvolumeParent),
+  readOnlyImage: unsureFlag("read-only-image", unsurePoints.readOnlyImage),
+  busySubvolume: unsureFlag("busy-subvolume", unsurePoints.busySubvolume),
+  snapshottedSubvolume: unsureFlag("snapshotted-subvolume", unsurePoints.snapshottedSubvolume)
 }
 
 /** Flags of `rds-csi simulator`. */

@@ -4,7 +4,7 @@ import { Misconfigured } from "./Exit.ts"
 
 const misconfigured = (message: string) => Effect.fail(new Misconfigured({ message }))
 
-const poolKeys = ["slot", "size", "fs", "mount-point", "state", "mounted"]
+const poolKeys = ["slot", "size", "fs", "label", "mount-point", "state", "mounted"]
 
 /** One `--pool`, as `slot=raid10,size=16T,fs=xfs`. */
 export const readSimulatorPool = Effect.fnUntraced(
@@ -24,6 +24,7 @@ export const readSimulatorPool = Effect.fnUntraced(
     }
     const fs = (["xfs", "btrfs", "ext4"] as const).find((name) => name === (values.get("fs") ?? "xfs"))
     if (fs === undefined) return yield* misconfigured(`--pool: fs=${values.get("fs")}; expected xfs, btrfs or ext4`)
+    const label = values.get("label")
     const mounted = values.get("mounted") ?? "yes"
     if (mounted !== "yes" && mounted !== "no") {
       return yield* misconfigured(`--pool: mounted=${mounted}; expected yes or no`)
@@ -33,6 +34,7 @@ export const readSimulatorPool = Effect.fnUntraced(
       mountPoint: values.get("mount-point") ?? slot,
       sizeBytes: yield* readSize(size),
       fs,
+      ...(label === undefined ? {} : { label }),
       state: values.get("state") ?? "clean",
       mounted: mounted === "yes"
     }

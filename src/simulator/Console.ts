@@ -5,6 +5,7 @@ import { Volatile } from "./device/Volatile.ts"
 import { Interpreter } from "./language/Interpreter.ts"
 import type { Session } from "./language/Session.ts"
 import type { Policy } from "./menu/Menu.ts"
+import { btrfsMenus } from "./menus/Btrfs.ts"
 import { diskMenu } from "./menus/Disk.ts"
 import { fileMenu } from "./menus/File.ts"
 import { systemMenus } from "./menus/System.ts"
@@ -42,6 +43,7 @@ export class Console extends Context.Service<Console, {
       const power = yield* Power
       const menus = [
         diskMenu(device),
+        ...btrfsMenus(device),
         fileMenu(device),
         ...systemMenus(device, memory, power),
         ...userMenus(device, memory)

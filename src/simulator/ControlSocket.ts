@@ -15,8 +15,8 @@ export const controlHelp = `One JSON object a line in, one a line out, {"ok":tru
   {"op":"set-pool","mountPoint":"storage-pool","mounted":false,"state":"degraded"}
                                                           what an operator or a failing drive would do to a pool
   {"op":"run","line":"/disk/print"}                       run a command line on the console with every policy
-  {"op":"state"}                                          pools, disks, files, exports as an initiator would find them,
-                                                          uptime in seconds
+  {"op":"state"}                                          pools, disks, files, subvolumes, exports as an initiator would
+                                                          find them, uptime in seconds
   {"op":"execs"}                                          every exec line that was seen and what became of it
   {"op":"reset-execs"}                                    forget them`
 
@@ -30,7 +30,14 @@ const op = <A extends object>(
 
 const nothing = Schema.Struct({})
 
-const pick = ({ disks, exports, files, pools, uptime }: DeviceView) => ({ pools, disks, files, exports, uptime })
+const pick = ({ disks, exports, files, pools, subvolumes, uptime }: DeviceView) => ({
+  pools,
+  disks,
+  files,
+  subvolumes,
+  exports,
+  uptime
+})
 
 const ops: Readonly<Record<string, Op>> = {
   "add-fault": op(

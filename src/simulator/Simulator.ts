@@ -4,7 +4,7 @@ import { Console, everyPolicy } from "./Console.ts"
 import { startControlSocket } from "./ControlSocket.ts"
 import { Device } from "./device/Device.ts"
 import { DeviceStore } from "./device/DeviceStore.ts"
-import type { FileDisk, FileEntry, Pool } from "./device/Model.ts"
+import type { FileDisk, FileEntry, Pool, Subvolume } from "./device/Model.ts"
 import { Power } from "./device/Power.ts"
 import { freeBytes, usedBytes } from "./device/Space.ts"
 import { Volatile } from "./device/Volatile.ts"
@@ -26,6 +26,8 @@ export interface DeviceView {
   readonly disks: Effect.Effect<ReadonlyArray<FileDisk>>
   /** Files and directories in order of their path. */
   readonly files: Effect.Effect<ReadonlyArray<FileEntry>>
+  /** Btrfs subvolumes in order of their id, also those of pools that are not mounted. */
+  readonly subvolumes: Effect.Effect<ReadonlyArray<Subvolume>>
   /** What an NVMe/TCP initiator would find now; nothing while the device is down. */
   readonly exports: Effect.Effect<ReadonlyArray<Export>>
   /** Time since boot. */
@@ -133,6 +135,7 @@ const deviceView = Effect.gen(function*() {
     ),
     disks: Effect.map(device.state, (state) => state.disks),
     files: Effect.map(device.state, (state) => [...state.files].sort((a, b) => a.path < b.path ? -1 : 1)),
+    subvolumes: Effect.map(device.state, (state) => state.subvolumes),
     exports: device.exports,
     uptime: memory.uptime,
     setPool: (mountPoint, change) =>

@@ -14,6 +14,8 @@ export interface PoolConfig {
   readonly mountPoint: string
   readonly sizeBytes: bigint
   readonly fs: "xfs" | "btrfs" | "ext4"
+  /** Label of the file system. Without one: of Btrfs the slot and `-fs`, as formatting gives it, of others none. */
+  readonly label?: string
   /** Array state; `clean` is healthy. */
   readonly state: string
   readonly mounted: boolean

@@ -55,6 +55,27 @@ export const unsurePoints = {
   fileWrite: {
     values: ["write", "ftp"],
     meaning: "/file/remove and /file/add need the policy write | need the policy ftp as well"
+  },
+  btrfsDevices: {
+    values: ["devs", "present-devs"],
+    meaning: "the disks of a Btrfs file system are its property devs | present-devs; the other name is unknown"
+  },
+  subvolumeParent: {
+    values: ["fullname", "name"],
+    meaning: "parent= of /disk/btrfs/subvolume/add takes a subvolume's fullname | its name, the last part of the path"
+  },
+  readOnlyImage: {
+    values: ["refuse", "allow"],
+    meaning: "/disk/add of a file in a read-only subvolume fails | attaches it"
+  },
+  busySubvolume: {
+    values: ["refuse", "remove"],
+    meaning: "/disk/btrfs/subvolume/remove with a file of a disk item inside fails | removes the file under the item"
+  },
+  snapshottedSubvolume: {
+    values: ["remove", "refuse"],
+    meaning:
+      "/disk/btrfs/subvolume/remove leaves the snapshots of the subvolume without parent | fails while there are any"
   }
 } as const
 
@@ -77,5 +98,10 @@ export const harshest: Unsure = {
   tooManySessions: "refuse",
   lostConnection: "finish",
   longLine: "cut",
-  fileWrite: "write"
+  fileWrite: "write",
+  btrfsDevices: "devs",
+  subvolumeParent: "fullname",
+  readOnlyImage: "refuse",
+  busySubvolume: "refuse",
+  snapshottedSubvolume: "remove"
 }

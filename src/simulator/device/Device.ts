@@ -4,13 +4,19 @@ import type { RosError } from "../menu/Menu.ts"
 import type { SimulatorConfig } from "../SimulatorConfig.ts"
 import { SimulatorError } from "../SimulatorError.ts"
 import { CurrentConditions } from "./Conditions.ts"
-import { DeviceStore } from "./DeviceStore.ts"
+import { DeviceStore, type Transfer } from "./DeviceStore.ts"
 import { exportChanges, servedExports } from "./ExportChanges.ts"
 import { initialState } from "./InitialState.ts"
 import type { DeviceState } from "./Model.ts"
 
-/** A change of the configuration: its answer and the configuration after it, or the error the command ends with. */
-export type Change<A> = (state: DeviceState, now: number) => Effect.Effect<readonly [A, DeviceState], RosError>
+/**
+ * A change of the configuration: its answer, the configuration after it, and where the bytes of new files come from; or the
+ * error the command ends with.
+ */
+export type Change<A> = (
+  state: DeviceState,
+  now: number
+) => Effect.Effect<readonly [answer: A, after: DeviceState, transfers?: ReadonlyArray<Transfer>], RosError>
 
 /** The device's configuration. Changes run one at a time and are durable, and exported, before they are answered. */
 export class Device extends Context.Service<Device, {
@@ -36,7 +42,7 @@ export class Device extends Context.Service<Device, {
         const now = yield* Clock.currentTimeMillis
         const found = yield* store.load
         const start = initialState(config, now, Option.getOrUndefined(found))
-        yield* store.commit(Option.getOrUndefined(found), start)
+        yield* store.commit(Option.getOrUndefined(found), start, [])
         const ref = yield* Ref.make(start)
 
         let isOn = false
@@ -46,10 +52,10 @@ export class Device extends Context.Service<Device, {
         const commit = Effect.fnUntraced(
           function*<A>(change: Change<A>) {
             const before = yield* Ref.get(ref)
-            const [answer, after] = yield* change(before, yield* Clock.currentTimeMillis)
+            const [answer, after, transfers = []] = yield* change(before, yield* Clock.currentTimeMillis)
             const { close, open } = isOn ? plan(before, after) : plan(undefined, undefined)
             yield* close
-            yield* store.commit(before, after)
+            yield* store.commit(before, after, transfers)
             yield* Ref.set(ref, after)
             yield* open
             return answer

@@ -1,15 +1,28 @@
-import { Context, Effect, FileSystem, Layer, Option, Path, type PlatformError, Schema } from "effect"
+import { Context, Effect, FileSystem, Layer, Option, Path, Schema } from "effect"
 import { SimulatorError } from "../SimulatorError.ts"
+import { copyRange, copyWhole } from "./HostFiles.ts"
 import { DeviceState, type FileEntry } from "./Model.ts"
 
 const State = Schema.fromJsonString(DeviceState)
+
+/** Bytes of one file that another takes over, as they are now, at the same place. Paths are in the form of `/file`. */
+export interface Transfer {
+  readonly from: string
+  readonly to: string
+  readonly offset: bigint
+  readonly end: bigint
+}
 
 /** Where a device keeps its configuration and its files. */
 export class DeviceStore extends Context.Service<DeviceStore, {
   /** What an earlier run left. */
   readonly load: Effect.Effect<Option.Option<DeviceState>, SimulatorError>
   /** Makes `after` durable: files that appeared, grew, changed or went, then the configuration. */
-  commit(before: DeviceState | undefined, after: DeviceState): Effect.Effect<void>
+  commit(
+    before: DeviceState | undefined,
+    after: DeviceState,
+    transfers: ReadonlyArray<Transfer>
+  ): Effect.Effect<void>
   /** Where the file of that path (in the form of `/file`) is on this machine; undefined when it is only in memory. */
   hostPath(path: string): string | undefined
 }>()("rds-csi/simulator/device/DeviceStore") {
@@ -56,18 +69,36 @@ export class DeviceStore extends Context.Service<DeviceStore, {
           yield* fs.rename(fresh, stateFile)
         })
 
-        const writeFile = (entry: FileEntry): Effect.Effect<void, PlatformError.PlatformError> => {
-          const host = hostPath(entry.path)
-          if (entry.directory) return fs.makeDirectory(host, { recursive: true })
-          const make = fs.makeDirectory(path.dirname(host), { recursive: true })
-          return entry.contents === ""
-            ? Effect.andThen(make, resize(fs, host, entry.sizeBytes))
-            : Effect.andThen(make, fs.writeFileString(host, entry.contents))
-        }
+        const transfer = ({ from, offset, to, end }: Transfer, isNew: boolean, sizeBytes: bigint) =>
+          isNew && offset === 0n && end === sizeBytes
+            ? copyWhole(hostPath(from), hostPath(to), sizeBytes)
+            : copyRange(hostPath(from), hostPath(to), offset, end)
 
-        const commit = Effect.fnUntraced(function*(before: DeviceState | undefined, after: DeviceState) {
-          const { gone, written } = changes(before?.files ?? [], after.files)
-          yield* Effect.forEach(written, writeFile, { discard: true })
+        const writeFile = Effect.fnUntraced(
+          function*(entry: FileEntry, isNew: boolean, transfers: ReadonlyArray<Transfer>) {
+            const host = hostPath(entry.path)
+            if (entry.directory) return yield* fs.makeDirectory(host, { recursive: true })
+            yield* fs.makeDirectory(path.dirname(host), { recursive: true })
+            // What a killed run has left there is not in its configuration, and no content of a new file.
+            if (isNew) yield* fs.remove(host, { force: true })
+            yield* Effect.forEach(transfers, (one) => transfer(one, isNew, entry.sizeBytes), { discard: true })
+            if (transfers.length === 0 && entry.contents !== "") yield* fs.writeFileString(host, entry.contents)
+            yield* resize(fs, host, entry.sizeBytes)
+          }
+        )
+
+        const commit = Effect.fnUntraced(function*(
+          before: DeviceState | undefined,
+          after: DeviceState,
+          transfers: ReadonlyArray<Transfer>
+        ) {
+          const { gone, old, written } = changes(before?.files ?? [], after.files)
+          const sources = Map.groupBy(transfers, ({ to }) => to)
+          yield* Effect.forEach(
+            written,
+            (entry) => writeFile(entry, !old.has(entry.path), sources.get(entry.path) ?? []),
+            { discard: true }
+          )
           yield* writeState(after)
           yield* Effect.forEach(gone, (entry) => fs.remove(hostPath(entry.path), { recursive: true, force: true }), {
             discard: true
@@ -84,10 +115,11 @@ const resize = (fs: FileSystem.FileSystem, path: string, sizeBytes: bigint) =>
   Effect.andThen(Effect.scoped(fs.open(path, { flag: "a" })), fs.truncate(path, Number(sizeBytes)))
 
 const changes = (before: ReadonlyArray<FileEntry>, after: ReadonlyArray<FileEntry>) => {
-  if (before === after) return { written: [], gone: [] }
-  const old = new Map(before.map((entry) => [entry.path, entry]))
+  const old = new Map(before === after ? [] : before.map((entry) => [entry.path, entry]))
+  if (before === after) return { old, written: [], gone: [] }
   const current = new Set(after.map((entry) => entry.path))
   return {
+    old,
     written: after.filter((entry) => old.get(entry.path) !== entry),
     gone: before.filter((entry) => !current.has(entry.path))
   }

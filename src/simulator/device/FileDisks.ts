@@ -3,9 +3,9 @@ import { RosError } from "../menu/Menu.ts"
 import { CurrentConditions } from "./Conditions.ts"
 import type { Device } from "./Device.ts"
 import { nqnOf } from "./ExportChanges.ts"
-import { failure, placeFile } from "./Files.ts"
+import { failure, placeFile, readOnly } from "./Files.ts"
 import type { DeviceState, FileDisk } from "./Model.ts"
-import { diskPath, entryAt, filePath, poolOf } from "./Paths.ts"
+import { diskPath, entryAt, filePath, isReadOnly, poolOf } from "./Paths.ts"
 import { allocatedBytes, freeBytes } from "./Space.ts"
 import { isAtLeast } from "./Version.ts"
 
@@ -99,6 +99,7 @@ const provideImage = Effect.fnUntraced(function*(
   const image = entryAt(state, path)
   if (image !== undefined) {
     if (image.directory) return yield* failure("file-path is a directory")
+    if (isReadOnly(state, path) && unsure.readOnlyImage === "refuse") return yield* readOnly
     if (given.fileSize !== undefined && unsure.existingFile === "refuse") {
       return yield* failure("already have file with such name")
     }
@@ -147,6 +148,7 @@ const growImage = Effect.fnUntraced(function*(state: DeviceState, disk: FileDisk
   const { poolFull } = yield* CurrentConditions
   const more = allocatedBytes(fileSize) - allocatedBytes(disk.fileSize)
   if (pool?.mounted !== true) return yield* failure("file system is not mounted")
+  if (isReadOnly(state, path)) return yield* readOnly
   if (poolFull || more > freeBytes(state, pool)) return yield* failure("not enough space")
   const files = state.files.map((file) =>
     file.path === path ? { ...file, sizeBytes: fileSize, lastModified: now } : file

@@ -12,6 +12,7 @@ import {
   hasDirectory,
   isMountPoint,
   isNameable,
+  isReadOnly,
   isWithin,
   parentOf,
   poolOf
@@ -21,6 +22,9 @@ import { allocatedBytes, freeBytes } from "./Space.ts"
 /** Ends a command with the device's `failure: …`. */
 export const failure = (text: string): Effect.Effect<never, RosError> =>
   Effect.fail(new RosError({ message: `failure: ${text}` }))
+
+/** What a command says that would change something in a read-only subvolume. */
+export const readOnly: Effect.Effect<never, RosError> = failure("read-only file system")
 
 /** A new file or directory, refused as the device would: its directory is missing, its name is taken, its pool is full. */
 export const placeFile = Effect.fnUntraced(function*(
@@ -35,6 +39,7 @@ export const placeFile = Effect.fnUntraced(function*(
   if (entryAt(state, path) !== undefined || isMountPoint(state, path)) {
     return yield* failure("already have file with such name")
   }
+  if (isReadOnly(state, path)) return yield* readOnly
   const placed = yield* placeDirectory(state, unsure, parentOf(path), file.lastModified)
   const { poolFull } = yield* CurrentConditions
   const free = pool === undefined ? 0n : freeBytes(placed, pool)
@@ -85,6 +90,10 @@ export const removeFile = Effect.fnUntraced(function*(device: Device["Service"],
   yield* device.change(Effect.fnUntraced(function*(state) {
     const entry = state.files.find((candidate) => candidate.id === id)
     if (entry === undefined) return [undefined, state] as const
+    if (isReadOnly(state, entry.path)) return yield* readOnly
+    if (state.subvolumes.some((subvolume) => isWithin(entry.path, subvolume.path))) {
+      return yield* failure("can not remove a subvolume")
+    }
     const busy = state.disks.some((disk) => isWithin(diskPath(entry.path), disk.filePath))
     if (busy && device.config.unsure.busyFile === "refuse") return yield* failure("file is in use, stop using it first")
     return [undefined, { ...state, files: state.files.filter(({ path }) => !isWithin(entry.path, path)) }] as const
@@ -96,6 +105,7 @@ export const writeFile = (device: Device["Service"], id: number, contents: strin
   device.change(Effect.fnUntraced(function*(state, now) {
     const entry = state.files.find((candidate) => candidate.id === id)
     if (entry?.directory === true) return yield* failure("can not write a directory")
+    if (entry !== undefined && isReadOnly(state, entry.path)) return yield* readOnly
     if (entry !== undefined && state.disks.some((disk) => disk.filePath === diskPath(entry.path))) {
       return yield* failure("file is in use, stop using it first")
     }

@@ -9,12 +9,13 @@ const defaultMaxSessions = 20
 const firstFileId = 0x1000_0000
 
 const empty: DeviceState = {
-  nextIds: { disk: 1, file: firstFileId, user: 1 },
+  nextIds: { disk: 1, file: firstFileId, user: 1, subvolume: 1 },
   identity: "RDS",
   maxSessions: defaultMaxSessions,
   pools: [],
   disks: [],
   files: [],
+  subvolumes: [],
   users: []
 }
 

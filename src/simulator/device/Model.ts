@@ -1,4 +1,4 @@
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 const Bytes = Schema.BigIntFromString
 
@@ -7,6 +7,8 @@ export const Pool = Schema.Struct({
   id: Schema.Int,
   slot: Schema.String,
   mountPoint: Schema.String,
+  /** Label of the file system; without it the one that formatting gives. */
+  label: Schema.optionalKey(Schema.String),
   fs: Schema.Literals(["xfs", "btrfs", "ext4"]),
   sizeBytes: Bytes,
   state: Schema.String,
@@ -46,9 +48,23 @@ export const FileEntry = Schema.Struct({
   sizeBytes: Bytes,
   contents: Schema.String,
   /** Milliseconds since the epoch. */
-  lastModified: Schema.Int
+  lastModified: Schema.Int,
+  /** Of a file that came into being by a snapshot: the file whose blocks it shares. */
+  sharedWith: Schema.optionalKey(Schema.Int)
 })
 export type FileEntry = typeof FileEntry.Type
+
+/** A Btrfs subvolume other than the top; its directory is among the files. `path` is in the form of `/file`. */
+export const Subvolume = Schema.Struct({
+  id: Schema.Int,
+  path: Schema.String,
+  readOnly: Schema.Boolean,
+  /** The subvolume that it is a snapshot of, which may be gone. */
+  source: Schema.optionalKey(Schema.Int),
+  /** Milliseconds since the epoch. */
+  created: Schema.Int
+})
+export type Subvolume = typeof Subvolume.Type
 
 /** A login: its group's policies and its public keys as authorized_keys lines. */
 export const User = Schema.Struct({
@@ -59,16 +75,21 @@ export const User = Schema.Struct({
 })
 export type User = typeof User.Type
 
+/** A part that devices of an earlier version do not have yet. */
+const added = <S extends Schema.Constraint>(schema: S, initial: S["Type"]) =>
+  Schema.withDecodingDefaultTypeKey<S>(Effect.succeed(initial))(schema)
+
 /** The configuration of a device: what survives a reboot. */
 export const DeviceState = Schema.Struct({
   /** Internal numbers are given once and never again. */
-  nextIds: Schema.Struct({ disk: Schema.Int, file: Schema.Int, user: Schema.Int }),
+  nextIds: Schema.Struct({ disk: Schema.Int, file: Schema.Int, user: Schema.Int, subvolume: added(Schema.Int, 1) }),
   identity: Schema.String,
   /** /ip/service ssh: logins at one time. */
   maxSessions: Schema.Int,
   pools: Schema.Array(Pool),
   disks: Schema.Array(FileDisk),
   files: Schema.Array(FileEntry),
+  subvolumes: added(Schema.Array(Subvolume), []),
   users: Schema.Array(User)
 })
 export type DeviceState = typeof DeviceState.Type

@@ -1,4 +1,4 @@
-import type { DeviceState, FileEntry, Pool } from "./Model.ts"
+import type { DeviceState, FileEntry, Pool, Subvolume } from "./Model.ts"
 
 /** The form of `/file`: no slash at either end, none doubled. */
 export const filePath = (path: string): string => path.split("/").filter((part) => part !== "").join("/")
@@ -30,6 +30,18 @@ export const hasDirectory = (state: DeviceState, path: string): boolean =>
   path === "" ||
   state.pools.some((pool) => pool.mounted && pool.mountPoint === path) ||
   entryAt(state, path)?.directory === true
+
+/** The innermost subvolume in which a path lies, which may be its directory itself; undefined at the top. */
+export const subvolumeOf = (state: DeviceState, path: string): Subvolume | undefined =>
+  state.subvolumes
+    .filter((subvolume) => isWithin(subvolume.path, path))
+    .reduce<Subvolume | undefined>(
+      (inner, next) => inner !== undefined && inner.path > next.path ? inner : next,
+      undefined
+    )
+
+/** Whether a path lies in a read-only subvolume, where nothing can be made, changed or removed. */
+export const isReadOnly = (state: DeviceState, path: string): boolean => subvolumeOf(state, path)?.readOnly === true
 
 /** Whether every part of a path can be a file name: no "." and "..", no control characters, at most 255 bytes. */
 export const isNameable = (path: string): boolean =>

@@ -16,17 +16,23 @@ const usedByFiles = ({ files, pools }: DeviceState) => {
   const known = used.get(files)
   if (known !== undefined) return known
   const sums = new Map<string, bigint>()
-  for (const file of files) {
-    const pool = pools.find((candidate) => isWithin(candidate.mountPoint, file.path))
-    if (pool !== undefined) {
-      sums.set(pool.mountPoint, (sums.get(pool.mountPoint) ?? 0n) + allocatedBytes(file.sizeBytes))
-    }
+  const shared = new Map<number, bigint>()
+  for (const { id, path, sharedWith = id, sizeBytes } of files) {
+    const pool = pools.find((candidate) => isWithin(candidate.mountPoint, path))
+    const counted = shared.get(sharedWith) ?? 0n
+    const more = allocatedBytes(sizeBytes) - counted
+    if (pool === undefined || more <= 0n) continue
+    shared.set(sharedWith, counted + more)
+    sums.set(pool.mountPoint, (sums.get(pool.mountPoint) ?? 0n) + more)
   }
   used.set(files, sums)
   return sums
 }
 
-/** Bytes in use on a pool, with the file system's own. */
+/**
+ * Bytes in use on a pool, with the file system's own. Files that share blocks take what the largest of them takes, once: what
+ * is written to them after the snapshot, and takes blocks of its own on a device, is not counted.
+ */
 export const usedBytes = (state: DeviceState, pool: Pool): bigint =>
   pool.sizeBytes * overheadPerMille / 1000n + (usedByFiles(state).get(pool.mountPoint) ?? 0n)
 

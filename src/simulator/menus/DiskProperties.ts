@@ -24,6 +24,8 @@ const properties: ReadonlyArray<PropertySpec & Gated> = [
   { name: "parent", type: "string" },
   { name: "copy-from", type: "string", settable: "add" },
   { name: "fs", type: "enum" },
+  { name: "fs-label", type: "string" },
+  { name: "fs-uuid", type: "string" },
   { name: "model", type: "string" },
   { name: "size", type: "count" },
   { name: "free", type: "count" },

@@ -1,3 +1,4 @@
+import { labelOf, uuidOf } from "../device/Filesystem.ts"
 import type { DeviceState, FileDisk, Pool } from "../device/Model.ts"
 import { freeBytes, usedBytes } from "../device/Space.ts"
 import { bool, num, str, type Value } from "../language/Value.ts"
@@ -25,6 +26,8 @@ export const poolRow = (state: DeviceState, pool: Pool, full: boolean): Row =>
     "slot-default": str(""),
     parent: str(""),
     fs: str(pool.fs),
+    "fs-label": str(labelOf(pool)),
+    "fs-uuid": str(uuidOf(pool)),
     model: str("RAID0 striped"),
     size: num(pool.sizeBytes),
     free: pool.mounted ? num(full ? 0n : freeBytes(state, pool)) : undefined,
