@@ -2,7 +2,7 @@ import { Config, Duration, Option } from "effect"
 import { type Command, Flag } from "effect/cli"
 import { parseVersion } from "../simulator/device/Version.ts"
 import { unsurePoints } from "../simulator/Unsure.ts"
-import { int, timeSpan } from "./Values.ts"
+import { bytes, int, timeSpan } from "./Values.ts"
 
 const repeated = (name: string, metavar: string, description: string) =>
   Flag.String(name).pipe(
@@ -93,6 +93,11 @@ const jitter = timeSpan("jitter").pipe(
   Flag.withDefault(Duration.zero)
 )
 
+const copyRate = bytes("copy-rate").pipe(
+  Flag.withDescription("Bytes that /file/copy copies in a second, as 100Mi; 0: copies take no time"),
+  Flag.withDefault(0n)
+)
+
 const faults = repeated("fault", "<rule>", "A fault rule in the grammar above, as \"cut=after match=/disk/add\"")
 
 const controlSocket = Flag.String("control-socket").pipe(
@@ -138,6 +143,12 @@ const unsure = {
   lostConnection: unsureFlag("lost-connection", unsurePoints.lostConnection),
   longLine: unsureFlag("long-line", unsurePoints.longLine),
   fileWrite: unsureFlag("file-write", unsurePoints.fileWrite),
+  fileContents: unsureFlag("file-contents", unsurePoints.fileContents),
+  scriptWrite: unsureFlag("script-write", unsurePoints.scriptWrite),
+  executeLostConnection: unsureFlag("execute-lost-connection", unsurePoints.executeLostConnection),
+  copyTarget: unsureFlag("copy-target", unsurePoints.copyTarget),
+  failedCopy: unsureFlag("failed-copy", unsurePoints.failedCopy),
+  copiedExport: unsureFlag("copied-export", unsurePoints.copiedExport),
   btrfsDevices: unsureFlag("btrfs-devices", unsurePoints.btrfsDevices),
   subvolumeParent: unsureFlag("subvolume-parent", unsurePoints.subvolumeParent),
   readOnlyImage: unsureFlag("read-only-image", unsurePoints.readOnlyImage),
@@ -162,6 +173,7 @@ export const simulatorFlags = {
   withoutPackage,
   latency,
   jitter,
+  copyRate,
   faults,
   json,
   unsure

@@ -29,6 +29,7 @@ export const simulatorSettings = Effect.fnUntraced(function*(flags: SimulatorFla
     faults: flags.faults,
     unsure: flags.unsure,
     exports: flags.exports,
+    ...(flags.copyRate === 0n ? {} : { copyRate: flags.copyRate }),
     ...(hostKey === undefined ? {} : { hostKey }),
     ...(stateDirectory === undefined ? {} : { stateDirectory }),
     ...(controlSocket === undefined ? {} : { controlSocket })

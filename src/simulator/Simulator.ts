@@ -1,6 +1,6 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { type Duration, Effect, Layer, type Scope } from "effect"
-import { Console, everyPolicy } from "./Console.ts"
+import { Console } from "./Console.ts"
 import { startControlSocket } from "./ControlSocket.ts"
 import { Device } from "./device/Device.ts"
 import { DeviceStore } from "./device/DeviceStore.ts"
@@ -14,6 +14,7 @@ import { nvmetExports } from "./exports/Nvmet.ts"
 import type { InvalidFault } from "./faults/FaultRule.ts"
 import { type ActiveFault, Faults } from "./faults/Faults.ts"
 import { makeSession } from "./language/Session.ts"
+import { operator } from "./menu/Menu.ts"
 import { type SimulatorConfig, simulatorConfig } from "./SimulatorConfig.ts"
 import { SimulatorError } from "./SimulatorError.ts"
 import { startSshServer } from "./ssh/SshServer.ts"
@@ -117,7 +118,7 @@ const facade = Effect.fnUntraced(function*(config: SimulatorConfig) {
     run: Effect.fnUntraced(function*(line) {
       const output: Array<string> = []
       const emit = (text: string) => Effect.sync(() => void output.push(text))
-      yield* console.run({ line, session: makeSession(), policies: everyPolicy, terminalWidth: 80, emit })
+      yield* console.run({ line, session: makeSession(), caller: operator, terminalWidth: 80, emit })
       return output.join("")
     }),
     reboot: power.reboot

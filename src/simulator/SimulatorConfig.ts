@@ -37,6 +37,8 @@ export interface SimulatorConfig {
   readonly directories: ReadonlyArray<string>
   /** Time every exec takes before it runs: `fixed` plus a random part of `jitter`. */
   readonly latency: { readonly fixed: Duration.Input; readonly jitter: Duration.Input }
+  /** Bytes of a file that `/file/copy` copies in a second; without it copies take no time. */
+  readonly copyRate?: bigint
   /** Fault rules in the grammar of Faults.ts, e.g. `cut=during match=/disk/add`. */
   readonly faults: ReadonlyArray<string>
   readonly unsure: Unsure

@@ -13,7 +13,7 @@ export const unsurePoints = {
   },
   missingDirectory: {
     values: ["refuse", "create"],
-    meaning: "/disk/add and /file/add in a directory that does not exist fail | create it"
+    meaning: "/disk/add, /file/add and /file/copy to a directory that does not exist fail | create it"
   },
   busyFile: {
     values: ["refuse", "remove"],
@@ -55,6 +55,30 @@ export const unsurePoints = {
   fileWrite: {
     values: ["write", "ftp"],
     meaning: "/file/remove and /file/add need the policy write | need the policy ftp as well"
+  },
+  fileContents: {
+    values: ["get", "print"],
+    meaning: "contents of files are answered by /file/get alone | by /file/print detail as-value as well"
+  },
+  scriptWrite: {
+    values: ["write", "policy"],
+    meaning: "/system/script/add, set and remove need the policy write | need the policy policy"
+  },
+  executeLostConnection: {
+    values: ["finish", "stop"],
+    meaning: "a job of :execute whose SSH connection is lost runs to its end all the same | is stopped where it is"
+  },
+  copyTarget: {
+    values: ["grows", "appears"],
+    meaning: "the target of /file/copy is there from the beginning and grows | is there when it is complete"
+  },
+  failedCopy: {
+    values: ["leave", "undo"],
+    meaning: "/file/copy that finds no more space leaves what it has copied | leaves nothing"
+  },
+  copiedExport: {
+    values: ["copy", "refuse"],
+    meaning: "/file/copy of an image that is exported copies what is written meanwhile or not, as it comes | fails"
   },
   btrfsDevices: {
     values: ["devs", "present-devs"],
@@ -99,6 +123,12 @@ export const harshest: Unsure = {
   lostConnection: "finish",
   longLine: "cut",
   fileWrite: "write",
+  fileContents: "get",
+  scriptWrite: "write",
+  executeLostConnection: "finish",
+  copyTarget: "grows",
+  failedCopy: "leave",
+  copiedExport: "copy",
   btrfsDevices: "devs",
   subvolumeParent: "fullname",
   readOnlyImage: "refuse",

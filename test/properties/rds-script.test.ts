@@ -3,6 +3,7 @@ import { Arbitrary, Effect, Result, Schema } from "effect"
 import { verdict, wrap } from "../../src/rds/Envelope.ts"
 import { render, ros, type RosScript } from "../../src/rds/RouterOs.ts"
 import { Interpreter } from "../../src/simulator/language/Interpreter.ts"
+import { operator } from "../../src/simulator/menu/Menu.ts"
 
 // The interpreter of the simulator is a second opinion on the script language: it shares no code with the encoder.
 
@@ -18,7 +19,7 @@ const runLine = Effect.fnUntraced(function*(line: string) {
   let output = ""
   yield* Interpreter.run(line, {
     menus: [],
-    policies: new Set(["read"]),
+    caller: operator,
     terminalWidth: 80,
     emit: (chunk) =>
       Effect.sync(() => {

@@ -1,14 +1,16 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { Clock, Deferred, Duration, Effect, Layer } from "effect"
 import { type SshSession, SshTransport } from "../../src/rds/SshTransport.ts"
-import { Console, everyPolicy } from "../../src/simulator/Console.ts"
+import { Console } from "../../src/simulator/Console.ts"
 import { calm, CurrentConditions } from "../../src/simulator/device/Conditions.ts"
 import { Device } from "../../src/simulator/device/Device.ts"
 import { DeviceStore } from "../../src/simulator/device/DeviceStore.ts"
 import { Power } from "../../src/simulator/device/Power.ts"
 import { Volatile } from "../../src/simulator/device/Volatile.ts"
 import { Exports } from "../../src/simulator/Exports.ts"
+import { Faults } from "../../src/simulator/faults/Faults.ts"
 import { makeSession } from "../../src/simulator/language/Session.ts"
+import { operator } from "../../src/simulator/menu/Menu.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
 import { clientOver } from "./Harness.ts"
 
@@ -27,7 +29,7 @@ export const startInProcess = Effect.gen(function*() {
     Console.layer.pipe(
       Layer.provideMerge(Power.layer),
       Layer.provideMerge(Device.layer(config)),
-      Layer.provideMerge(Layer.mergeAll(DeviceStore.memory, Exports.none, Volatile.layer)),
+      Layer.provideMerge(Layer.mergeAll(DeviceStore.memory, Exports.none, Volatile.layer, Faults.layer)),
       Layer.provideMerge(Layer.mergeAll(NodeFileSystem.layer, NodePath.layer))
     )
   )
@@ -43,7 +45,7 @@ export const startInProcess = Effect.gen(function*() {
         output += text
       })
     const afterChange = Effect.suspend(() => ++changes === at ? Effect.interrupt : Effect.void)
-    yield* console.run({ line, session: makeSession(), policies: everyPolicy, terminalWidth: 80, emit }).pipe(
+    yield* console.run({ line, session: makeSession(), caller: operator, terminalWidth: 80, emit }).pipe(
       Effect.provideService(CurrentConditions, { ...calm, afterChange }),
       Effect.exit
     )

@@ -69,19 +69,20 @@ export class DeviceStore extends Context.Service<DeviceStore, {
           yield* fs.rename(fresh, stateFile)
         })
 
-        const transfer = ({ from, offset, to, end }: Transfer, isNew: boolean, sizeBytes: bigint) =>
-          isNew && offset === 0n && end === sizeBytes
+        const transfer = ({ from, offset, to, end }: Transfer, sizeBefore: bigint, sizeBytes: bigint) =>
+          sizeBefore === 0n && offset === 0n && end === sizeBytes
             ? copyWhole(hostPath(from), hostPath(to), sizeBytes)
             : copyRange(hostPath(from), hostPath(to), offset, end)
 
         const writeFile = Effect.fnUntraced(
-          function*(entry: FileEntry, isNew: boolean, transfers: ReadonlyArray<Transfer>) {
+          function*(entry: FileEntry, before: FileEntry | undefined, transfers: ReadonlyArray<Transfer>) {
             const host = hostPath(entry.path)
             if (entry.directory) return yield* fs.makeDirectory(host, { recursive: true })
             yield* fs.makeDirectory(path.dirname(host), { recursive: true })
             // What a killed run has left there is not in its configuration, and no content of a new file.
-            if (isNew) yield* fs.remove(host, { force: true })
-            yield* Effect.forEach(transfers, (one) => transfer(one, isNew, entry.sizeBytes), { discard: true })
+            if (before === undefined) yield* fs.remove(host, { force: true })
+            const sizeBefore = before?.sizeBytes ?? 0n
+            yield* Effect.forEach(transfers, (one) => transfer(one, sizeBefore, entry.sizeBytes), { discard: true })
             if (transfers.length === 0 && entry.contents !== "") yield* fs.writeFileString(host, entry.contents)
             yield* resize(fs, host, entry.sizeBytes)
           }
@@ -96,7 +97,7 @@ export class DeviceStore extends Context.Service<DeviceStore, {
           const sources = Map.groupBy(transfers, ({ to }) => to)
           yield* Effect.forEach(
             written,
-            (entry) => writeFile(entry, !old.has(entry.path), sources.get(entry.path) ?? []),
+            (entry) => writeFile(entry, old.get(entry.path), sources.get(entry.path) ?? []),
             { discard: true }
           )
           yield* writeState(after)

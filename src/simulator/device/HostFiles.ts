@@ -6,7 +6,7 @@ const blockBytes = 4096
 const pieceBytes = 1 << 20
 const zeros = Buffer.alloc(blockBytes)
 
-/** A whole file at a path where none is: by sharing its blocks where this machine's file system can, else as {@link copyRange}. */
+/** A whole file at a path where none or an empty one is: by sharing its blocks where this machine's file system can, else as {@link copyRange}. */
 export const copyWhole = Effect.fnUntraced(function*(from: string, to: string, sizeBytes: bigint) {
   yield* call(() => copyFile(from, to, constants.COPYFILE_FICLONE_FORCE)).pipe(
     Effect.catch(() => copyRange(from, to, 0n, sizeBytes))

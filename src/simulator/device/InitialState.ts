@@ -9,13 +9,14 @@ const defaultMaxSessions = 20
 const firstFileId = 0x1000_0000
 
 const empty: DeviceState = {
-  nextIds: { disk: 1, file: firstFileId, user: 1, subvolume: 1 },
+  nextIds: { disk: 1, file: firstFileId, user: 1, subvolume: 1, script: 1 },
   identity: "RDS",
   maxSessions: defaultMaxSessions,
   pools: [],
   disks: [],
   files: [],
   subvolumes: [],
+  scripts: [],
   users: []
 }
 

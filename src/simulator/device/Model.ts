@@ -66,6 +66,19 @@ export const Subvolume = Schema.Struct({
 })
 export type Subvolume = typeof Subvolume.Type
 
+/** A script of `/system/script`. */
+export const Script = Schema.Struct({
+  id: Schema.Int,
+  name: Schema.String,
+  source: Schema.String,
+  owner: Schema.String,
+  comment: Schema.String,
+  policies: Schema.Array(Schema.String),
+  /** Runs whatever its policies are. */
+  dontRequirePermissions: Schema.Boolean
+})
+export type Script = typeof Script.Type
+
 /** A login: its group's policies and its public keys as authorized_keys lines. */
 export const User = Schema.Struct({
   id: Schema.Int,
@@ -82,7 +95,13 @@ const added = <S extends Schema.Constraint>(schema: S, initial: S["Type"]) =>
 /** The configuration of a device: what survives a reboot. */
 export const DeviceState = Schema.Struct({
   /** Internal numbers are given once and never again. */
-  nextIds: Schema.Struct({ disk: Schema.Int, file: Schema.Int, user: Schema.Int, subvolume: added(Schema.Int, 1) }),
+  nextIds: Schema.Struct({
+    disk: Schema.Int,
+    file: Schema.Int,
+    user: Schema.Int,
+    subvolume: added(Schema.Int, 1),
+    script: added(Schema.Int, 1)
+  }),
   identity: Schema.String,
   /** /ip/service ssh: logins at one time. */
   maxSessions: Schema.Int,
@@ -90,6 +109,7 @@ export const DeviceState = Schema.Struct({
   disks: Schema.Array(FileDisk),
   files: Schema.Array(FileEntry),
   subvolumes: added(Schema.Array(Subvolume), []),
+  scripts: added(Schema.Array(Script), []),
   users: Schema.Array(User)
 })
 export type DeviceState = typeof DeviceState.Type

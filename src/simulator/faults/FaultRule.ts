@@ -23,12 +23,16 @@ export type FaultAction =
   | { readonly _tag: "RefuseAuth" }
   | { readonly _tag: "NewHostKey" }
 
+export type FaultPlace = "exec" | "job"
+
 /** A fault and the commands or logins that meet it. */
 export interface FaultRule {
   /** As it was written. */
   readonly text: string
   readonly action: FaultAction
-  /** Exec lines it applies to; without it, every line. */
+  /** Whether it applies to exec lines, or to scripts that run in the background. */
+  readonly place: FaultPlace
+  /** Lines or scripts it applies to; without it, every one. */
   readonly match?: RegExp
   /** User it applies to; without it, everyone. */
   readonly user?: string
@@ -60,6 +64,8 @@ Actions:
   new-host-key                 a connection is offered another host key
 Applies to:
   match=REGEX                  exec lines that match (default: all)
+  in=job                       scripts that run in the background, of :execute and /system/script/run, in place of exec lines;
+                               match= looks at their text, and cut ends the job
   user=NAME                    this user's
   nth=N                        from the Nth match on (default 1)
   count=N|all                  that many times (default 1)
@@ -113,6 +119,7 @@ export const parseFaultRule = (rule: string): Result.Result<FaultRule, InvalidFa
     return {
       text: rule.trim(),
       action: yield* parseAction(words, action),
+      place: yield* parsePlace(words),
       ...(match === undefined ? {} : { match }),
       ...(user === undefined ? {} : { user }),
       nth: yield* positive(words, "nth", 1),
@@ -152,6 +159,7 @@ const checkWords = ({ rule, values }: Words, action: ActionWord): Result.Result<
     action,
     ...qualifiers[action],
     ...login ? [] : ["match"],
+    ...login || action === "answer" ? [] : ["in"],
     ...action === "new-host-key" ? [] : ["user"],
     "nth",
     "count"
@@ -198,6 +206,13 @@ const parseAction = (words: Words, action: ActionWord): Result.Result<FaultActio
         return { _tag: "NewHostKey" }
     }
   })
+
+const parsePlace = ({ rule, values }: Words): Result.Result<FaultPlace, InvalidFault> => {
+  const value = values.get("in") ?? "exec"
+  return value === "exec" || value === "job"
+    ? Result.succeed(value)
+    : invalid(rule, `in=${value}; allowed: exec, job`)
+}
 
 const moment = ({ rule, values }: Words, word: string): Result.Result<Moment, InvalidFault> => {
   const found = moments.find((name) => name === values.get(word))

@@ -1,5 +1,5 @@
 import { Context, Effect, Layer } from "effect"
-import { type FaultAction, type FaultRule, type InvalidFault, parseFaultRule } from "./FaultRule.ts"
+import { type FaultAction, type FaultPlace, type FaultRule, type InvalidFault, parseFaultRule } from "./FaultRule.ts"
 
 /** A rule in force: `seen` commands or logins matched so far, of which it applied to `fired`. */
 export interface ActiveFault {
@@ -22,8 +22,8 @@ export class Faults extends Context.Service<Faults, {
   readonly clear: Effect.Effect<void>
   /** Rules that may still apply. */
   readonly list: Effect.Effect<ReadonlyArray<ActiveFault>>
-  /** Every fault of an exec line, in the order of the rules. */
-  forExec(line: string, user: string): Effect.Effect<ReadonlyArray<FiredFault>>
+  /** Every fault of an exec line, or of a script in the background, in the order of the rules. */
+  forText(place: FaultPlace, text: string, user: string): Effect.Effect<ReadonlyArray<FiredFault>>
   /** Whether this login is refused. */
   refusesLogin(user: string): Effect.Effect<boolean>
   /** Whether this connection is offered another host key. */
@@ -58,8 +58,10 @@ export class Faults extends Context.Service<Faults, {
         active = []
       }),
       list: Effect.sync(() => active),
-      forExec: (line, user) =>
-        fire((rule) => !atLogin(rule) && (rule.match?.test(line) ?? true) && (rule.user ?? user) === user),
+      forText: (place, text, user) =>
+        fire((rule) =>
+          !atLogin(rule) && rule.place === place && (rule.match?.test(text) ?? true) && (rule.user ?? user) === user
+        ),
       refusesLogin: (user) =>
         fire((rule) => rule.action._tag === "RefuseAuth" && (rule.user ?? user) === user).pipe(
           Effect.map((fired) => fired.length > 0)

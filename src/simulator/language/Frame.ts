@@ -1,5 +1,5 @@
 import { Data, type Effect, type Result } from "effect"
-import type { RosError, Row } from "../menu/Menu.ts"
+import type { Caller, RosError, Row } from "../menu/Menu.ts"
 import type { Block } from "./Ast.ts"
 import type { SyntaxFailure } from "./Lexer.ts"
 import type { Scope } from "./Scope.ts"
@@ -18,7 +18,7 @@ export type Failure = RosError | Return | LoopControl | Terminated
 
 /** What a running script has around it. */
 export interface Machine {
-  readonly policies: ReadonlySet<string>
+  readonly caller: Caller
   /** Columns at which `print` wraps. */
   readonly terminalWidth: number
   readonly emit: (text: string) => Effect.Effect<void>

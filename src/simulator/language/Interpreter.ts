@@ -1,6 +1,6 @@
 import { Effect, Result } from "effect"
 import { menuCommands } from "../menu/Commands.ts"
-import type { MenuSpec } from "../menu/Menu.ts"
+import type { Caller, MenuSpec } from "../menu/Menu.ts"
 import { builtins } from "./builtins/Builtins.ts"
 import { buildTree, type MenuNode } from "./CommandTree.ts"
 import { completions } from "./Completion.ts"
@@ -14,12 +14,13 @@ import type { Value } from "./Value.ts"
 /** What a line runs with. */
 export interface Context {
   readonly menus: ReadonlyArray<MenuSpec>
-  /** Policies of the user's group. */
-  readonly policies: ReadonlySet<string>
+  readonly caller: Caller
   /** Columns at which `print` wraps; a device wraps without a terminal too. */
   readonly terminalWidth: number
   /** Takes output as it comes, with CRLF line ends. */
   readonly emit: (text: string) => Effect.Effect<void>
+  /** Takes the error that the line ends with; without it the error is output. */
+  readonly report?: (message: string) => Effect.Effect<void>
   /** Variables of the device, kept between lines and logins. */
   readonly globals: Map<string, Value>
   /** State of the login between lines; an exec request has none. */
@@ -38,12 +39,13 @@ export const Interpreter = {
     const root = treeOf(context.menus)
     const session = context.session ?? makeSession()
     const parsed = parseLine(source, { root, menu: session.menu, globals: context.globals.keys() })
-    if (Result.isFailure(parsed)) return yield* context.emit(`${parsed.failure.message}\r\n`)
+    const report = context.report ?? ((message: string) => context.emit(`${message}\r\n`))
+    if (Result.isFailure(parsed)) return yield* report(parsed.failure.message)
     const machine = machineOf(root, session, context)
     const frame = { machine, scope: Scope.line(context.globals), row: undefined, depth: 0 }
     yield* runStatements(parsed.success, frame).pipe(Effect.catchTags({
-      RosError: ({ message }) => context.emit(`${message}\r\n`),
-      Terminated: ({ message }) => message === undefined ? Effect.void : context.emit(`${message}\r\n`),
+      RosError: ({ message }) => report(message),
+      Terminated: ({ message }) => message === undefined ? Effect.void : report(message),
       Return: () => Effect.void,
       LoopControl: () => Effect.void
     }))
@@ -69,7 +71,7 @@ const machineOf = (root: MenuNode, session: Session, context: Context): Machine 
   const limit = context.stepLimit ?? 1_000_000
   let steps = 0
   return {
-    policies: context.policies,
+    caller: context.caller,
     terminalWidth: context.terminalWidth,
     emit: context.emit,
     globals: context.globals,

@@ -8,6 +8,7 @@ import { valueText } from "./Forms.ts"
 import { given } from "./Given.ts"
 import { chosenItems, filtered, itemsParameter, permitted } from "./Items.ts"
 import {
+  type Caller,
   type CommandSpec,
   type MenuSpec,
   noSuchItem,
@@ -119,7 +120,7 @@ const add = (menu: MenuSpec, run: NonNullable<MenuSpec["add"]>): CommandDefiniti
     settable(menu, "add").map((property) => typedParameter(property, { required: property.required ?? false })),
     Effect.fnUntraced(function*(invocation): Effect.fn.Return<Value, Failure> {
       yield* permitted(menu.policy.write, invocation.frame)
-      return yield* run(yield* given(invocation))
+      return yield* run(yield* given(invocation), invocation.frame.machine.caller)
     })
   )
 
@@ -134,7 +135,8 @@ const set = (menu: MenuSpec, run: NonNullable<MenuSpec["set"]>): CommandDefiniti
     Effect.fnUntraced(function*(invocation): Effect.fn.Return<Value, Failure> {
       yield* permitted(menu.policy.write, invocation.frame)
       const { items, values } = yield* givenItems(menu, invocation, "numbers")
-      yield* Effect.forEach(items, (row) => run(idOf(row), values), { discard: true })
+      const { caller } = invocation.frame.machine
+      yield* Effect.forEach(items, (row) => run(idOf(row), values, caller), { discard: true })
       return nothing
     })
   )
@@ -142,14 +144,18 @@ const set = (menu: MenuSpec, run: NonNullable<MenuSpec["set"]>): CommandDefiniti
 
 /** `enable` and `disable` set the property `disabled`. */
 const toggle = (menu: MenuSpec, name: "enable" | "disable"): CommandDefinition =>
-  onItems(menu, name, (item) => menu.set?.(item, new Map([["disabled", bool(name === "disable")]])) ?? Effect.void)
+  onItems(
+    menu,
+    name,
+    (item, caller) => menu.set?.(item, new Map([["disabled", bool(name === "disable")]]), caller) ?? Effect.void
+  )
 
 const remove = (menu: MenuSpec, run: NonNullable<MenuSpec["remove"]>): CommandDefinition => onItems(menu, "remove", run)
 
 const onItems = (
   menu: MenuSpec,
   name: string,
-  run: (id: Value) => Effect.Effect<void, RosError>
+  run: (id: Value, caller: Caller) => Effect.Effect<void, RosError>
 ): CommandDefinition =>
   definition(
     menu,
@@ -158,7 +164,8 @@ const onItems = (
     Effect.fnUntraced(function*(invocation): Effect.fn.Return<Value, Failure> {
       yield* permitted(menu.policy.write, invocation.frame)
       const { items } = yield* givenItems(menu, invocation, "numbers")
-      yield* Effect.forEach(items, (row) => run(idOf(row)), { discard: true })
+      const { caller } = invocation.frame.machine
+      yield* Effect.forEach(items, (row) => run(idOf(row), caller), { discard: true })
       return nothing
     })
   )
@@ -168,17 +175,18 @@ const ownCommand = (menu: MenuSpec, name: string, spec: CommandSpec): CommandDef
     typedParameter(parameter, { required: parameter.required ?? false })
   )
   return {
-    name: `${menu.path}/${name}`,
+    name: menu.path === "/" ? `:${name}` : `${menu.path}/${name}`,
     parameters: spec.items === true ? [itemsParameter("numbers"), ...parameters] : parameters,
     positional: spec.positional ?? [],
     flags: spec.flags ?? [],
     run: Effect.fnUntraced(function*(invocation): Effect.fn.Return<Value, Failure> {
-      const { emit, terminalWidth } = invocation.frame.machine
+      const { caller, emit, terminalWidth } = invocation.frame.machine
       yield* permitted(spec.policy, invocation.frame)
       const { items, values } = spec.items === true
         ? yield* givenItems(menu, invocation, "numbers")
         : { items: [], values: yield* given(invocation) }
       return yield* spec.run({
+        caller,
         arguments: values,
         flags: invocation.command.flags,
         items,

@@ -12,7 +12,7 @@ import { type MenuSpec, noSuchItem, notPermitted, type Policy, type RosError, ty
 
 /** Fails unless the user's group grants the policy. */
 export const permitted = (policy: Policy, { machine }: Frame): Effect.Effect<void, RosError> =>
-  machine.policies.has(policy) ? Effect.void : Effect.fail(notPermitted)
+  machine.caller.policies.has(policy) ? Effect.void : Effect.fail(notPermitted)
 
 /** The parameter that names items: a bare word is an id, an item number or a name. */
 export const itemsParameter = (name: string): Parameter => ({

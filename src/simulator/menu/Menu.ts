@@ -1,4 +1,4 @@
-import { Data, type Effect } from "effect"
+import { Data, Effect } from "effect"
 import type { Value } from "../language/Value.ts"
 
 /**
@@ -15,7 +15,8 @@ export const noSuchItem = new RosError({ message: "no such item (4)" })
 export const notPermitted = new RosError({ message: "not enough permissions (9)" })
 
 /** A right that a user's group may grant (RouterOS manual, User: policies), as far as commands here ask for one. */
-export type Policy = "read" | "write" | "test" | "reboot" | "policy" | "sensitive" | "ftp" | "ssh"
+export type Policy = (typeof policies)[number]
+export const policies = ["read", "write", "test", "reboot", "policy", "sensitive", "ftp", "ssh"] as const
 
 /**
  * How an argument's text becomes a value, and how a value is written by `print`:
@@ -58,6 +59,30 @@ export type Row = ReadonlyMap<string, Value>
 /** Arguments of a command after conversion to their types; only those given. */
 export type Arguments = ReadonlyMap<string, Value>
 
+/** Whoever runs a command: a login, the console, or a script in the background. */
+export interface Caller {
+  readonly user: string
+  /** What the user's group grants. */
+  readonly policies: ReadonlySet<Policy>
+  /** Number of the job that the command is part of, in /system/script/job. */
+  readonly job: number | undefined
+  /** Name of the script that the command is part of. */
+  readonly script: string | undefined
+  readonly background: boolean
+  /** Done when the connection that it all began with is closed. */
+  readonly disconnected: Effect.Effect<void>
+}
+
+/** Someone at the device itself, with every policy. */
+export const operator: Caller = {
+  user: "admin",
+  policies: new Set(policies),
+  job: undefined,
+  script: undefined,
+  background: false,
+  disconnected: Effect.never
+}
+
 /**
  * A menu of the device. The generic commands `print`, `find`, `get` and, where the menu has the operation, `add`,
  * `set`, `remove`, `enable` and `disable` come from this description; other commands are listed in `commands`.
@@ -80,9 +105,9 @@ export interface MenuSpec {
   /** A row as `print as-value` answers it; without it the row itself. */
   readonly asValue?: (row: Row) => Row
   /** Makes an item and answers its id, a Value of tag Id. */
-  readonly add?: (properties: Arguments) => Effect.Effect<Value, RosError>
+  readonly add?: (properties: Arguments, caller: Caller) => Effect.Effect<Value, RosError>
   /** Changes one item; `id` is the row's ".id". */
-  readonly set?: (id: Value, properties: Arguments) => Effect.Effect<void, RosError>
+  readonly set?: (id: Value, properties: Arguments, caller: Caller) => Effect.Effect<void, RosError>
   /** Removes one item. */
   readonly remove?: (id: Value) => Effect.Effect<void, RosError>
   /** Commands beyond the generic ones, by name, e.g. "monitor-traffic". */
@@ -108,6 +133,7 @@ export interface CommandSpec {
 }
 
 export interface CommandCall {
+  readonly caller: Caller
   readonly arguments: Arguments
   readonly flags: ReadonlySet<string>
   /** The rows chosen by `numbers`. */

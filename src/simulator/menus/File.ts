@@ -1,10 +1,12 @@
 import { Effect } from "effect"
+import { copyFile } from "../device/Copies.ts"
 import type { Device } from "../device/Device.ts"
 import { addFile, failure, removeFile, writeFile } from "../device/Files.ts"
 import type { DeviceState, FileEntry } from "../device/Model.ts"
 import { poolOf } from "../device/Paths.ts"
-import { id, num, str } from "../language/Value.ts"
-import type { MenuSpec, Row } from "../menu/Menu.ts"
+import { isAtLeast } from "../device/Version.ts"
+import { id, nothing, num, str } from "../language/Value.ts"
+import type { CommandSpec, MenuSpec, Row } from "../menu/Menu.ts"
 import { cached, dateText, idNumber, row, textOf } from "./Values.ts"
 
 /** Longest contents that `/file/get` answers (RouterOS manual, Files). */
@@ -26,6 +28,8 @@ export const fileMenu = (device: Device["Service"]): MenuSpec => {
     nameProperty: "name",
     policy: { read: "read", write: device.config.unsure.fileWrite },
     rows: Effect.map(device.state, (state) => [...mountPointRows(state), ...rowsOf(reachable(state))]),
+    asValue: (row) =>
+      new Map([...row].filter(([name]) => name !== "contents" || device.config.unsure.fileContents === "print")),
     add: Effect.fnUntraced(function*(given) {
       const type = textOf(given, "type") ?? "file"
       if (type !== "file" && type !== "directory") return yield* failure("type must be file or directory")
@@ -44,9 +48,23 @@ export const fileMenu = (device: Device["Service"]): MenuSpec => {
       const { pools } = yield* device.state
       if (pools.some((pool) => pool.id === idNumber(item))) return yield* failure("can not remove a mount point")
       yield* removeFile(device, idNumber(item))
-    })
+    }),
+    commands: isAtLeast(device.config.version, "7.23") ? { copy: copy(device) } : {}
   }
 }
+
+/** `/file/copy source name=target`, from RouterOS 7.23 on (RouterOS manual, Files). */
+const copy = (device: Device["Service"]): CommandSpec => ({
+  policy: device.config.unsure.fileWrite,
+  parameters: [{ name: "name", type: "file", required: true }],
+  positional: ["numbers"],
+  items: true,
+  run: Effect.fnUntraced(function*({ arguments: given, items }) {
+    const name = textOf(given, "name") ?? ""
+    yield* Effect.forEach(items, (item) => copyFile(device, idNumber(item.get(".id")), name), { discard: true })
+    return nothing
+  })
+})
 
 const reachable = (state: DeviceState): ReadonlyArray<FileEntry> =>
   state.pools.every((pool) => pool.mounted)

@@ -3,7 +3,7 @@ import type { Device } from "../device/Device.ts"
 import type { Power } from "../device/Power.ts"
 import type { Volatile } from "../device/Volatile.ts"
 import { bool, nothing, num, str, time } from "../language/Value.ts"
-import type { MenuSpec } from "../menu/Menu.ts"
+import type { CommandSpec, MenuSpec } from "../menu/Menu.ts"
 import { dateText, row, textOf } from "./Values.ts"
 
 const policy = { read: "read", write: "write" } as const
@@ -111,7 +111,16 @@ const log = (memory: Volatile["Service"]): MenuSpec => ({
       lines.map((line, index) =>
         row(index, { time: str(dateText(line.at)), topics: str(line.topics), message: str(line.message) })
       )
-  )
+  ),
+  commands: Object.fromEntries(["debug", "error", "info", "warning"].map((topic) => [topic, write(memory, topic)]))
+})
+
+/** `:log info message`. */
+const write = (memory: Volatile["Service"], topic: string): CommandSpec => ({
+  policy: "write",
+  parameters: [{ name: "message", type: "string", required: true }],
+  positional: ["message"],
+  run: ({ arguments: given }) => Effect.as(memory.log(`script,${topic}`, textOf(given, "message") ?? ""), nothing)
 })
 
 /** What the device says about itself: resources, packages, name, log, and the command that restarts it. */

@@ -5,10 +5,12 @@ import { CurrentConditions } from "../device/Conditions.ts"
 import { Device } from "../device/Device.ts"
 import { Power } from "../device/Power.ts"
 import { ExecLog, type ExecRecord } from "../ExecLog.ts"
+import { conditionsOf, type FaultPlan, planOf } from "../faults/FaultPlan.ts"
 import { Faults } from "../faults/Faults.ts"
 import { makeSession } from "../language/Session.ts"
 import type { SimulatorConfig } from "../SimulatorConfig.ts"
-import { breakOff, conditionsOf, type FaultPlan, planOf } from "./BreakOff.ts"
+import { breakOff } from "./BreakOff.ts"
+import { makeCallers } from "./Callers.ts"
 import type { Client } from "./Client.ts"
 
 /** Longest line an exec request may carry where the device is read as cutting it; RouterOS documents no limit. */
@@ -27,6 +29,7 @@ export interface ExecRequest {
 export const makeExec = Effect.gen(function*() {
   const console = yield* Console
   const device = yield* Device
+  const callerOf = yield* makeCallers
   const power = yield* Power
   const faults = yield* Faults
   const log = yield* ExecLog
@@ -44,8 +47,7 @@ export const makeExec = Effect.gen(function*() {
     if (!Duration.isZero(plan.delay)) yield* Effect.sleep(plan.delay)
     if (breaks?.moment === "before") return yield* broken
     if (plan.answer === undefined) {
-      const policies = yield* console.policiesOf(client.user)
-      const call = { line, session: makeSession(), policies, terminalWidth: width, emit }
+      const call = { line, session: makeSession(), caller: yield* callerOf(client), terminalWidth: width, emit }
       yield* Effect.provideService(console.run(call), CurrentConditions, conditionsOf(plan, broken))
     } else {
       yield* emit(`${plan.answer}\r\n`)
@@ -60,7 +62,7 @@ export const makeExec = Effect.gen(function*() {
     const note = (outcome: ExecRecord["outcome"]) => log.note(number, { outcome })
     yield* Effect.gen(function*() {
       yield* latency
-      const fired = yield* faults.forExec(line, client.user)
+      const fired = yield* faults.forText("exec", line, client.user)
       yield* log.note(number, { faults: fired.map(({ rule }) => rule) })
       const plan = planOf(fired)
       const broken = plan.breaks === undefined ? Effect.interrupt : breakOff(plan.breaks, client, power, note)

@@ -3,6 +3,7 @@ import type { ServerChannel } from "ssh2"
 import { Console } from "../Console.ts"
 import { Device } from "../device/Device.ts"
 import { makeSession, type Session } from "../language/Session.ts"
+import { makeCallers } from "./Callers.ts"
 import type { Client } from "./Client.ts"
 import { openedBy } from "./Continuation.ts"
 import { type Key, keysOf } from "./LineEditor.ts"
@@ -17,6 +18,7 @@ const quitWords: ReadonlySet<string> = new Set(["/quit", "quit", "/ quit"])
 export const makeShell = Effect.gen(function*() {
   const console = yield* Console
   const device = yield* Device
+  const callerOf = yield* makeCallers
 
   return Effect.fnUntraced(function*(client: Client, channel: ServerChannel, terminal: Terminal) {
     const keys = yield* Queue.unbounded<Key>()
@@ -44,8 +46,8 @@ export const makeShell = Effect.gen(function*() {
       const { identity } = yield* device.state
       const line = yield* readCommand(reader, promptOf(client.user, identity, session))
       if (line === undefined || quitWords.has(line.trim())) break
-      const policies = yield* console.policiesOf(client.user)
-      const script = console.run({ line, session, policies, terminalWidth: terminal.width, emit: write })
+      const caller = yield* callerOf(client)
+      const script = console.run({ line, session, caller, terminalWidth: terminal.width, emit: write })
       yield* Effect.raceFirst(script, interruptKey(keys, typedAhead))
     }
     channel.exit(0)

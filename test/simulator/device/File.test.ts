@@ -60,6 +60,24 @@ describe("/file", () => {
       assert.include(yield* simulator.run("/file/set storage-pool/metal-csi contents=x"), "failure: ")
     }))
 
+  it.effect.each(["get", "print"] as const)("answers contents of some hundred characters: %s", (
+    fileContents
+  ) =>
+    Effect.gen(function*() {
+      const simulator = yield* device({ unsure: { fileContents } })
+      const record = `cluster=prod source=pvc-1 size=${1n << 40n} ${"x".repeat(600)}`
+      const name = "storage-pool/metal-csi/a.snap"
+      yield* simulator.run(`/file/add name="${name}" contents="new"`)
+      assert.strictEqual(yield* simulator.run(`/file/set [find where name="${name}"] contents="${record}"`), "")
+      assert.strictEqual(yield* simulator.run(`:put [/file/get [find where name="${name}"] contents]`), `${record}\r\n`)
+      const rows = yield* simulator.run(
+        ":foreach r in=[/file/print detail as-value where name~\"^storage-pool/metal-csi/[^/]+\\\\.snap\\$\"] do={ " +
+          ":put ($r->\"name\"); :put ($r->\"size\"); :put ($r->\"contents\") }"
+      )
+      const contents = fileContents === "print" ? record : ""
+      assert.strictEqual(rows, `${name}\r\n${record.length}\r\n${contents}\r\n`)
+    }))
+
   it.effect.each<readonly ["refuse" | "remove", number]>([["refuse", 1], ["remove", 0]])(
     "removing the file behind a disk item: %s",
     ([busyFile, left]) =>

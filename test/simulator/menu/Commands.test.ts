@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { operator } from "../../../src/simulator/menu/Menu.ts"
 import { output } from "../support/Console.ts"
 import { disks, fileDisk, pool, textOf } from "../support/Disks.ts"
 
@@ -98,7 +99,7 @@ describe("rights", () => {
       const { menu, rows } = disks(initial)
       const text = yield* output(`:onerror e in={ ${line} } do={ :put "caught $e" }`, {
         menus: [menu],
-        policies: new Set(policies)
+        caller: { ...operator, policies: new Set(policies) }
       })
       assert.strictEqual(text, "caught not enough permissions (9)\r\n")
       assert.deepStrictEqual((yield* rows).map((known) => textOf(known, "comment")), ["", "", ""])

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { type Context, Interpreter } from "../../../src/simulator/language/Interpreter.ts"
+import { operator } from "../../../src/simulator/menu/Menu.ts"
 
 /** Everything a line writes, run without menus, with every policy, unless `context` says otherwise. */
 export const output = (source: string, context: Partial<Context> = {}): Effect.Effect<string> =>
@@ -7,7 +8,7 @@ export const output = (source: string, context: Partial<Context> = {}): Effect.E
     let text = ""
     const run = Interpreter.run(source, {
       menus: [],
-      policies: new Set(["read", "write", "test"]),
+      caller: { ...operator, policies: new Set(["read", "write", "test"]) },
       terminalWidth: 80,
       globals: new Map(),
       ...context,
