@@ -20,7 +20,7 @@ import type { CommonFlags } from "./CommonFlags.ts"
 import { CannotServe, Misconfigured } from "./Exit.ts"
 import type { NodeFlags } from "./NodeCommand.ts"
 import { observability, serveDriver } from "./Serve.ts"
-import { simulatedExport } from "./SimulatedExports.ts"
+import { simulatedExports } from "./SimulatedExports.ts"
 
 /** Values of the flags of a process that serves the Node service. */
 export interface NodeProcessFlags {
@@ -78,10 +78,14 @@ const linux = ({ stateDirectory }: NodeFlags) =>
 
 const simulated = ({ simulatorSocket, stateDirectory }: NodeFlags) =>
   Layer.mergeAll(
-    Layer.effectDiscard(Effect.logWarning("connections, file systems and mounts are simulated: no data is kept")),
+    Layer.effectDiscard(
+      Effect.logWarning(
+        "connections, file systems and mounts are simulated: the simulated appliance keeps what data there is"
+      )
+    ),
     StageRecords.layerMemory,
     MemoryKernel.layer({ deviceDelayMillis: 20 }).pipe(
-      Layer.provide(MemoryExports.layerOf(simulatedExport(simulatorSocket))),
+      Layer.provide(MemoryExports.layerOf(simulatedExports(simulatorSocket))),
       Layer.provide(HostPaths.layerReal(`${stateDirectory}/simulated`))
     )
   ).pipe(Layer.catchTag("PlatformError", unusableStateDirectory))

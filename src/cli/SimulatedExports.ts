@@ -1,17 +1,18 @@
 import { Effect, Option, Schema } from "effect"
+import type { RemoteExports } from "../nvme/memory/MemoryExports.ts"
 import { control } from "../simulator/ControlClient.ts"
-import type { Nqn } from "../volume/Nqn.ts"
 
-const State = Schema.Struct({
-  exports: Schema.Array(Schema.Struct({ nqn: Schema.String, sizeBytes: Schema.BigIntFromString }))
+const Disk = Schema.Struct({
+  sizeBytes: Schema.BigIntFromString,
+  content: Schema.String,
+  directory: Schema.String
 })
 
-/**
- * Whether the simulator behind this control socket exports the NQN now, and with how many bytes: what an NVMe/TCP connect
- * would find out. A simulator that is away exports nothing.
- */
-export const simulatedExport = (socket: string) =>
-  Effect.fnUntraced(function*(nqn: Nqn) {
-    const { exports } = yield* Schema.decodeUnknownEffect(State)(yield* control(socket, { op: "state" }))
-    return Option.fromUndefinedOr(exports.find((subsystem) => subsystem.nqn === nqn)?.sizeBytes)
-  }, Effect.orElseSucceed(() => Option.none<bigint>()))
+/** The exports of the simulator behind this control socket: what NVMe/TCP would find, read and write. A simulator that is away has none. */
+export const simulatedExports = (socket: string): RemoteExports => ({
+  find: Effect.fnUntraced(function*(nqn) {
+    const disk = yield* Schema.decodeUnknownEffect(Disk)(yield* control(socket, { op: "export", nqn }))
+    return Option.some({ ...disk, directory: Option.some(disk.directory) })
+  }, Effect.orElseSucceed(() => Option.none())),
+  write: (nqn, content) => Effect.ignore(control(socket, { op: "write", nqn, content }))
+})

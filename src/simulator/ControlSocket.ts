@@ -1,5 +1,5 @@
 import { NodeStream } from "@effect/platform-node"
-import { Duration, Effect, FileSystem, Schema, Stream } from "effect"
+import { Duration, Effect, FileSystem, Option, Schema, Stream } from "effect"
 import type { Socket } from "node:net"
 import { parseTime } from "./faults/FaultRule.ts"
 import { listen } from "./Listener.ts"
@@ -17,6 +17,9 @@ export const controlHelp = `One JSON object a line in, one a line out, {"ok":tru
   {"op":"run","line":"/disk/print"}                       run a command line on the console with every policy
   {"op":"state"}                                          pools, disks, files, subvolumes, exports as an initiator would
                                                           find them, uptime in seconds
+  {"op":"export","nqn":"nqn.…"}                           for an initiator without a kernel: size of the disk, what was written
+                                                          from its beginning on, and a directory for its files
+  {"op":"write","nqn":"nqn.…","content":"…"}              writes to that disk, from its beginning on
   {"op":"execs"}                                          every exec line that was seen and what became of it
   {"op":"reset-execs"}                                    forget them`
 
@@ -29,6 +32,15 @@ const op = <A extends object>(
 (simulator, raw) => Effect.flatMap(Schema.decodeUnknownEffect(input)(raw), (decoded) => run(simulator, decoded))
 
 const nothing = Schema.Struct({})
+
+const exportedDisk = (device: DeviceView, nqn: string) =>
+  Effect.flatMap(
+    device.exportedDisk(nqn),
+    Option.match({
+      onNone: () => Effect.fail(new SimulatorError({ message: `nqn: ${nqn} is not exported` })),
+      onSome: Effect.succeed
+    })
+  )
 
 const pick = ({ disks, exports, files, pools, subvolumes, uptime }: DeviceView) => ({
   pools,
@@ -80,6 +92,15 @@ const ops: Readonly<Record<string, Op>> = {
       Effect.all(pick(device)),
       (state) => ({ ...state, uptime: Math.floor(Duration.toSeconds(state.uptime)) })
     )),
+  export: op(Schema.Struct({ nqn: Schema.String }), ({ device }, { nqn }) => exportedDisk(device, nqn)),
+  write: op(
+    Schema.Struct({ nqn: Schema.String, content: Schema.String }),
+    Effect.fnUntraced(function*({ device }, { content, nqn }) {
+      const { path } = yield* exportedDisk(device, nqn)
+      yield* device.writeImage(path, content)
+      return {}
+    })
+  ),
   execs: op(nothing, ({ execs }) => Effect.map(execs, (records) => ({ execs: records }))),
   "reset-execs": op(nothing, ({ resetExecs }) => Effect.as(resetExecs, {}))
 }

@@ -1,9 +1,10 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
-import { type Duration, Effect, Layer, type Scope } from "effect"
+import { type Duration, Effect, Layer, Option, type Scope } from "effect"
 import { Console } from "./Console.ts"
 import { startControlSocket } from "./ControlSocket.ts"
 import { Device } from "./device/Device.ts"
 import { DeviceStore } from "./device/DeviceStore.ts"
+import { exportedImage, writeImage } from "./device/Images.ts"
 import type { FileDisk, FileEntry, Pool, Subvolume } from "./device/Model.ts"
 import { Power } from "./device/Power.ts"
 import { freeBytes, usedBytes } from "./device/Space.ts"
@@ -14,10 +15,21 @@ import { nvmetExports } from "./exports/Nvmet.ts"
 import type { InvalidFault } from "./faults/FaultRule.ts"
 import { type ActiveFault, Faults } from "./faults/Faults.ts"
 import { makeSession } from "./language/Session.ts"
-import { operator } from "./menu/Menu.ts"
+import { operator, type RosError } from "./menu/Menu.ts"
 import { type SimulatorConfig, simulatorConfig } from "./SimulatorConfig.ts"
 import { SimulatorError } from "./SimulatorError.ts"
 import { startSshServer } from "./ssh/SshServer.ts"
+
+/** An exported image as a guest sees it, for guests that only seem to be some. */
+export interface ExportedDisk {
+  /** Of the image, in the form of `/file`. */
+  readonly path: string
+  readonly sizeBytes: bigint
+  /** What was written from the beginning on. */
+  readonly content: string
+  /** A directory that stands for what the file system on it holds. It is copied with the image. */
+  readonly directory: string
+}
 
 /** What a device holds, read past its command line; for assertions. */
 export interface DeviceView {
@@ -31,6 +43,10 @@ export interface DeviceView {
   readonly subvolumes: Effect.Effect<ReadonlyArray<Subvolume>>
   /** What an NVMe/TCP initiator would find now; nothing while the device is down. */
   readonly exports: Effect.Effect<ReadonlyArray<Export>>
+  /** What an initiator without a kernel finds behind an NQN: {@link ExportedDisk}; None where it finds nothing. */
+  exportedDisk(nqn: string): Effect.Effect<Option.Option<ExportedDisk>>
+  /** What a guest writes to an image, from its beginning on. Fails as the device would. */
+  writeImage(path: string, contents: string): Effect.Effect<void, RosError>
   /** Time since boot. */
   readonly uptime: Effect.Effect<Duration.Duration>
   /** Changes what an operator's hands or a failing drive would: array state, mounted. An unknown mount point: nothing. */
@@ -127,6 +143,7 @@ const facade = Effect.fnUntraced(function*(config: SimulatorConfig) {
 
 const deviceView = Effect.gen(function*() {
   const device = yield* Device
+  const store = yield* DeviceStore
   const memory = yield* Volatile
   return {
     pools: Effect.map(
@@ -138,6 +155,13 @@ const deviceView = Effect.gen(function*() {
     files: Effect.map(device.state, (state) => [...state.files].sort((a, b) => a.path < b.path ? -1 : 1)),
     subvolumes: Effect.map(device.state, (state) => state.subvolumes),
     exports: device.exports,
+    exportedDisk: Effect.fnUntraced(function*(nqn) {
+      const image = yield* exportedImage(device, nqn)
+      if (Option.isNone(image)) return Option.none()
+      const { contents: content, id, path, sizeBytes } = image.value
+      return Option.some({ path, sizeBytes, content, directory: yield* store.guestDirectory(id) })
+    }),
+    writeImage: (path, contents) => writeImage(device, path, contents),
     uptime: memory.uptime,
     setPool: (mountPoint, change) =>
       Effect.orDie(device.change((state) => {

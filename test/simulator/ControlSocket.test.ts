@@ -53,6 +53,29 @@ it.layer(NodeServices.layer, { excludeTestServices: true })("control socket", (i
       assert.strictEqual(yield* simulator.connections, 0)
     }))
 
+  it.effect("reads and writes what is exported, for an initiator without a kernel", () =>
+    Effect.gen(function*() {
+      const { simulator, socket } = yield* start
+      yield* simulator.run(`${addDisk("x")}; ${addDisk("y")}; /disk/set y nvme-tcp-export=no`)
+      const nqn = "nqn.2000-02.com.mikrotik:x"
+      yield* control(socket, { op: "write", nqn, content: "text" })
+      assert.deepInclude(yield* control(socket, { op: "export", nqn }), {
+        sizeBytes: String(1n << 30n),
+        content: "text"
+      })
+      for (const other of ["y", "z"]) {
+        const asked = { nqn: `nqn.2000-02.com.mikrotik:${other}`, content: "text" }
+        const refused = yield* Effect.forEach(
+          ["export", "write"],
+          (op) => Effect.flip(control(socket, { op, ...asked }))
+        )
+        assert.deepStrictEqual(
+          refused.map(({ message }) => message),
+          Array(2).fill(`nqn: ${asked.nqn} is not exported`)
+        )
+      }
+    }))
+
   it.effect("answers what it does not understand with what it does", () =>
     Effect.gen(function*() {
       const { socket } = yield* start

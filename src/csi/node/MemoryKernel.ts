@@ -4,7 +4,7 @@ import type { HostPaths } from "../../mount/memory/HostPaths.ts"
 import { MemoryHost } from "../../mount/memory/MemoryHost.ts"
 import * as MemoryMounter from "../../mount/memory/MemoryMounter.ts"
 import type { Mounter } from "../../mount/Mounter.ts"
-import type { MemoryExports } from "../../nvme/memory/MemoryExports.ts"
+import { MemoryExports } from "../../nvme/memory/MemoryExports.ts"
 import { type MemoryBlock, MemoryInitiator } from "../../nvme/memory/MemoryInitiator.ts"
 import * as MemoryNvmeFabric from "../../nvme/memory/MemoryNvmeFabric.ts"
 import type { NvmeFabric } from "../../nvme/NvmeFabric.ts"
@@ -29,7 +29,9 @@ export const layer = (options: {
 /** The initiator's namespaces as the block devices of the host. */
 const blockDevices = Layer.effect(
   BlockDevices,
-  Effect.map(MemoryInitiator, (initiator) => {
+  Effect.gen(function*() {
+    const initiator = yield* MemoryInitiator
+    const exports = yield* MemoryExports
     const device = (block: MemoryBlock): MemoryBlockDevice => ({
       path: block.path,
       major: block.major,
@@ -37,6 +39,7 @@ const blockDevices = Layer.effect(
       sizeBytes: Effect.sync(() => block.sizeBytes),
       read: initiator.read(block),
       write: (content) => initiator.write(block, content),
+      directory: Effect.sync(() => Option.flatMap(exports.peek(block.nqn), ({ directory }) => directory)),
       open: Effect.sync(() => void (block.holders += 1)),
       close: Effect.sync(() => void (block.holders -= 1))
     })

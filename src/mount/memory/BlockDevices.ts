@@ -6,6 +6,8 @@ export interface MemoryBlockDevice extends BlockDevice {
   readonly sizeBytes: Effect.Effect<bigint>
   readonly read: Effect.Effect<string, { readonly message: string }>
   write(content: string): Effect.Effect<void, { readonly message: string }>
+  /** Where the files of its file systems are kept, when they are kept outside of this process. */
+  readonly directory: Effect.Effect<Option.Option<string>>
   /** An opened device keeps its number, gone or not, until it is closed as often. */
   readonly open: Effect.Effect<void>
   readonly close: Effect.Effect<void>

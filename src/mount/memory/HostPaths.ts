@@ -32,8 +32,8 @@ export class HostPaths extends Context.Service<HostPaths, {
   /** ENOTEMPTY if anything is in it. */
   removeDirectory(path: string): Effect.Effect<void, SystemError>
   removeFile(path: string): Effect.Effect<void, SystemError>
-  /** Lets everybody see the file system with this UUID at the directory. */
-  expose(path: string, uuid: string): Effect.Effect<void, SystemError>
+  /** Lets everybody see a file system at the directory: the one with this name, or what is in this absolute directory. */
+  expose(path: string, root: string): Effect.Effect<void, SystemError>
   /** Undoes `expose`: the directory is there again, empty. */
   conceal(path: string): Effect.Effect<void, SystemError>
 }>()("rds-csi/mount/HostPaths") {
@@ -42,7 +42,7 @@ export class HostPaths extends Context.Service<HostPaths, {
 
   /**
    * Paths of the machine this runs on, for development without root: a mount is a symbolic link to
-   * `<data>/<file system UUID>`, a block special file is a regular file that names its device.
+   * `<data>/<name of the file system>`, a block special file is a regular file that names its device.
    */
   static readonly layerReal = (data: string) => Layer.effect(HostPaths, realPaths(data))
 }
@@ -101,8 +101,8 @@ const realPaths = Effect.fnUntraced(function*(data: string) {
       system(fs.writeFileString(target, `block ${major}:${minor} ${readOnly ? "ro" : "rw"}\n`, { flag: "wx" })),
     removeDirectory: (target) => system(removeDirectory(target)),
     removeFile: (target) => system(fs.remove(target)),
-    expose: Effect.fnUntraced(function*(target, uuid) {
-      const root = path.join(data, uuid)
+    expose: Effect.fnUntraced(function*(target, name) {
+      const root = path.resolve(data, name)
       yield* fs.makeDirectory(root, { recursive: true })
       yield* removeDirectory(target)
       yield* fs.symlink(root, target)

@@ -101,7 +101,9 @@ const makeHost = Effect.fnUntraced(function*() {
     if ((yield* paths.kind(path))._tag !== "Directory") {
       return yield* systemError("ENOENT", `${path}: mount point is not a directory`)
     }
-    yield* paths.expose(path, superblock.image.uuid)
+    const { uuid } = superblock.image
+    const kept = yield* superblock.device.directory
+    yield* paths.expose(path, Option.match(kept, { onNone: () => uuid, onSome: (directory) => `${directory}/${uuid}` }))
     yield* superblock.device.open
     mounts = [...mounts, { path, superblock, readOnly, openFiles: 0 }]
   }, Effect.uninterruptible)

@@ -15,6 +15,16 @@ export interface MemoryExport {
   readonly readable: boolean
   /** What is written on it, as one text; "" is a blank disk. */
   readonly content: string
+  /** Where an appliance in another process has the files of its file systems kept. */
+  readonly directory: Option.Option<string>
+}
+
+/** An appliance in another process, which keeps what is written to its disks. */
+export interface RemoteExports {
+  /** The export as it is now; None when the appliance exports no such NQN, or is away. */
+  find(nqn: Nqn): Effect.Effect<Option.Option<Pick<MemoryExport, "sizeBytes" | "content" | "directory">>>
+  /** While the appliance is away nothing is written. */
+  write(nqn: Nqn, content: string): Effect.Effect<void>
 }
 
 /** The appliance's exports by NQN, for running nodes without one: what a node of `MemoryNvmeFabric` can connect to. */
@@ -30,17 +40,21 @@ export class MemoryExports extends Context.Service<MemoryExports, {
   /** Exports that exist because they were `put`. */
   static readonly layer = Layer.sync(MemoryExports, () => registry())
 
-  /** Exports of an appliance elsewhere: `sizeOf` says whether it exports the NQN, and with how many bytes. */
-  static readonly layerOf = (sizeOf: (nqn: Nqn) => Effect.Effect<Option.Option<bigint>>) =>
+  /** Exports of an appliance elsewhere. While it is away, a host goes on with what was last seen of a disk. */
+  static readonly layerOf = (remote: RemoteExports) =>
     Layer.sync(MemoryExports, () => {
       const exports = registry()
       const find = Effect.fnUntraced(function*(nqn: Nqn) {
-        const size = yield* sizeOf(nqn)
-        if (Option.isNone(size)) return Option.none()
-        yield* exports.put(nqn, { sizeBytes: size.value })
+        const found = yield* remote.find(nqn)
+        if (Option.isNone(found)) return Option.none()
+        yield* exports.put(nqn, found.value)
         return exports.peek(nqn)
       })
-      return MemoryExports.of({ ...exports, find })
+      const put = Effect.fnUntraced(function*(nqn: Nqn, change: Partial<MemoryExport>) {
+        if (change.content !== undefined) yield* remote.write(nqn, change.content)
+        yield* exports.put(nqn, change)
+      })
+      return MemoryExports.of({ ...exports, find, put })
     })
 }
 
@@ -67,5 +81,6 @@ const blank = (nqn: Nqn): MemoryExport => ({
   up: true,
   hasNamespace: true,
   readable: true,
-  content: ""
+  content: "",
+  directory: Option.none()
 })

@@ -185,7 +185,8 @@ const makeInitiator = Effect.fnUntraced(function*(deviceDelayMillis: number) {
       ),
     read: Effect.fnUntraced(function*(block) {
       yield* usable(block)
-      const found = Option.filter(exports.peek(block.nqn), (disk) => disk.readable)
+      const now = yield* exports.find(block.nqn)
+      const found = Option.filter(Option.orElse(now, () => exports.peek(block.nqn)), (disk) => disk.readable)
       if (Option.isSome(found)) return found.value.content
       return yield* new InputOutputError({ message: `${block.path}: unrecovered read error` })
     }),

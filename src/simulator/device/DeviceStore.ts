@@ -1,5 +1,6 @@
 import { Context, Effect, FileSystem, Layer, Option, Path, Schema } from "effect"
 import { SimulatorError } from "../SimulatorError.ts"
+import { makeGuests } from "./Guests.ts"
 import { copyRange, copyWhole } from "./HostFiles.ts"
 import { DeviceState, type FileEntry } from "./Model.ts"
 
@@ -25,15 +26,25 @@ export class DeviceStore extends Context.Service<DeviceStore, {
   ): Effect.Effect<void>
   /** Where the file of that path (in the form of `/file`) is on this machine; undefined when it is only in memory. */
   hostPath(path: string): string | undefined
+  /** A directory that stands for what the file system in an image holds; see {@link Guests}. */
+  guestDirectory(id: number): Effect.Effect<string>
 }>()("rds-csi/simulator/device/DeviceStore") {
-  static readonly memory = Layer.succeed(DeviceStore, {
-    load: Effect.succeedNone,
-    commit: () => Effect.void,
-    hostPath: () => undefined
-  })
+  static readonly memory = Layer.effect(
+    DeviceStore,
+    Effect.gen(function*() {
+      const fs = yield* FileSystem.FileSystem
+      const guests = yield* makeGuests(fs, fs.makeTempDirectoryScoped({ prefix: "rds-csi-simulator-" }), false)
+      return {
+        load: Effect.succeedNone,
+        commit: (before, after, transfers) => Effect.orDie(guests.follow(before, after, transfers)),
+        hostPath: () => undefined,
+        guestDirectory: (id) => Effect.orDie(guests.directory(id))
+      }
+    })
+  )
 
   /**
-   * `state.json` in the directory, replaced atomically, and the files as sparse files under `files/`. Layer construction
+   * `state.json` in the directory, replaced atomically, the files as sparse files under `files/`, and `guests/`. Layer construction
    * fails when the directory cannot be used; a failing write later is a defect.
    */
   static readonly directory = (directory: string) =>
@@ -50,6 +61,10 @@ export class DeviceStore extends Context.Service<DeviceStore, {
             new SimulatorError({ message: `state directory ${directory} cannot be used: ${error.message}` })
           )
         )
+
+        const guestRoot = path.join(directory, "guests")
+        const hasGuests = yield* Effect.orElseSucceed(fs.exists(guestRoot), () => false)
+        const guests = yield* makeGuests(fs, Effect.succeed(guestRoot), hasGuests)
 
         const load = Effect.gen(function*() {
           if (!(yield* fs.exists(stateFile))) return Option.none()
@@ -100,13 +115,15 @@ export class DeviceStore extends Context.Service<DeviceStore, {
             (entry) => writeFile(entry, old.get(entry.path), sources.get(entry.path) ?? []),
             { discard: true }
           )
+          yield* guests.follow(before, after, transfers)
           yield* writeState(after)
           yield* Effect.forEach(gone, (entry) => fs.remove(hostPath(entry.path), { recursive: true, force: true }), {
             discard: true
           })
         }, Effect.orDie)
 
-        return DeviceStore.of({ load, commit, hostPath })
+        const guestDirectory = (id: number) => Effect.orDie(guests.directory(id))
+        return DeviceStore.of({ load, commit, hostPath, guestDirectory })
       })
     )
 }

@@ -40,7 +40,10 @@ export const FileDisk = Schema.Struct({
 })
 export type FileDisk = typeof FileDisk.Type
 
-/** A file or directory; `path` has no leading slash, as `/file` prints it. Only small files carry contents. */
+/**
+ * A file or directory; `path` has no leading slash, as `/file` prints it. Only small files carry contents, and
+ * images what was written from their beginning on, if the device knows.
+ */
 export const FileEntry = Schema.Struct({
   id: Schema.Int,
   path: Schema.String,

@@ -166,18 +166,35 @@ describe("NvmeFabric on the memory initiator", () => {
 })
 
 describe("MemoryExports of an appliance elsewhere", () => {
-  const sizes = new Map([["nqn.2000-02.com.mikrotik:known", 3n * GiB]])
-  layer(MemoryExports.layerOf((nqn) => Effect.sync(() => Option.fromUndefinedOr(sizes.get(nqn)))))((it) => {
-    it.effect("has what the appliance exports, in its present size, and keeps the content", () =>
+  const known = Option.getOrThrow(Nqn.parse("nqn.2000-02.com.mikrotik:known"))
+  const appliance = { isUp: true, sizeBytes: 3n * GiB, content: "" }
+  const remote = MemoryExports.layerOf({
+    find: (nqn) =>
+      Effect.sync(() =>
+        appliance.isUp && nqn === known ? Option.some({ ...appliance, directory: Option.some("/kept") }) : Option.none()
+      ),
+    write: (_, content) => Effect.sync(() => void (appliance.content = content))
+  })
+  layer(remote)((it) => {
+    it.effect("has what the appliance exports, writes to it, and goes on with what it last saw while that is away", () =>
       Effect.gen(function*() {
         const exports = yield* MemoryExports
-        const nqn = Option.getOrThrow(Nqn.parse("nqn.2000-02.com.mikrotik:known"))
         const unknown = Option.getOrThrow(Nqn.parse("nqn.2000-02.com.mikrotik:unknown"))
         assert.isTrue(Option.isNone(yield* exports.find(unknown)))
-        assert.strictEqual(Option.getOrThrow(yield* exports.find(nqn)).sizeBytes, 3n * GiB)
-        yield* exports.put(nqn, { content: "text" })
-        sizes.set(nqn, 4n * GiB)
-        assert.deepInclude(Option.getOrThrow(yield* exports.find(nqn)), { sizeBytes: 4n * GiB, content: "text" })
+        assert.deepInclude(Option.getOrThrow(yield* exports.find(known)), {
+          sizeBytes: 3n * GiB,
+          content: "",
+          directory: Option.some("/kept")
+        })
+        yield* exports.put(known, { content: "text" })
+        assert.strictEqual(appliance.content, "text")
+        appliance.sizeBytes = 4n * GiB
+        appliance.content = "from another host"
+        const found = Option.getOrThrow(yield* exports.find(known))
+        assert.deepInclude(found, { sizeBytes: 4n * GiB, content: "from another host" })
+        appliance.isUp = false
+        assert.isTrue(Option.isNone(yield* exports.find(known)))
+        assert.deepStrictEqual(exports.peek(known), Option.some(found))
       }))
   })
 })
