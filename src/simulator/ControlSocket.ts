@@ -15,8 +15,8 @@ export const controlHelp = `One JSON object a line in, one a line out, {"ok":tru
   {"op":"set-pool","mountPoint":"storage-pool","mounted":false,"state":"degraded"}
                                                           what an operator or a failing drive would do to a pool
   {"op":"run","line":"/disk/print"}                       run a command line on the console with every policy
-  {"op":"state"}                                          pools, disks, files, subvolumes, exports as an initiator would
-                                                          find them, uptime in seconds
+  {"op":"state"}                                          pools, disks, files, subvolumes, scripts and jobs, exports as
+                                                          an initiator would find them, uptime in seconds
   {"op":"export","nqn":"nqn.…"}                           for an initiator without a kernel: size of the disk, what was written
                                                           from its beginning on, and a directory for its files
   {"op":"write","nqn":"nqn.…","content":"…"}              writes to that disk, from its beginning on
@@ -42,11 +42,13 @@ const exportedDisk = (device: DeviceView, nqn: string) =>
     })
   )
 
-const pick = ({ disks, exports, files, pools, subvolumes, uptime }: DeviceView) => ({
+const pick = ({ disks, exports, files, jobs, pools, scripts, subvolumes, uptime }: DeviceView) => ({
   pools,
   disks,
   files,
   subvolumes,
+  scripts,
+  jobs,
   exports,
   uptime
 })

@@ -5,10 +5,10 @@ import { startControlSocket } from "./ControlSocket.ts"
 import { Device } from "./device/Device.ts"
 import { DeviceStore } from "./device/DeviceStore.ts"
 import { exportedImage, writeImage } from "./device/Images.ts"
-import type { FileDisk, FileEntry, Pool, Subvolume } from "./device/Model.ts"
+import type { FileDisk, FileEntry, Pool, Script, Subvolume } from "./device/Model.ts"
 import { Power } from "./device/Power.ts"
 import { freeBytes, usedBytes } from "./device/Space.ts"
-import { Volatile } from "./device/Volatile.ts"
+import { type Job, Volatile } from "./device/Volatile.ts"
 import { ExecLog, type ExecRecord } from "./ExecLog.ts"
 import { type Export, Exports } from "./Exports.ts"
 import { nvmetExports } from "./exports/Nvmet.ts"
@@ -41,6 +41,9 @@ export interface DeviceView {
   readonly files: Effect.Effect<ReadonlyArray<FileEntry>>
   /** Btrfs subvolumes in order of their id, also those of pools that are not mounted. */
   readonly subvolumes: Effect.Effect<ReadonlyArray<Subvolume>>
+  readonly scripts: Effect.Effect<ReadonlyArray<Script>>
+  /** Scripts that run now, and logins. */
+  readonly jobs: Effect.Effect<ReadonlyArray<Omit<Job, "stop">>>
   /** What an NVMe/TCP initiator would find now; nothing while the device is down. */
   readonly exports: Effect.Effect<ReadonlyArray<Export>>
   /** What an initiator without a kernel finds behind an NQN: {@link ExportedDisk}; None where it finds nothing. */
@@ -154,6 +157,8 @@ const deviceView = Effect.gen(function*() {
     disks: Effect.map(device.state, (state) => state.disks),
     files: Effect.map(device.state, (state) => [...state.files].sort((a, b) => a.path < b.path ? -1 : 1)),
     subvolumes: Effect.map(device.state, (state) => state.subvolumes),
+    scripts: Effect.map(device.state, (state) => state.scripts),
+    jobs: Effect.map(memory.jobs, (jobs) => jobs.map(({ stop: _, ...job }) => job)),
     exports: device.exports,
     exportedDisk: Effect.fnUntraced(function*(nqn) {
       const image = yield* exportedImage(device, nqn)

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { root } from "../../scripts/run.ts"
 import { control } from "../../src/simulator/ControlClient.ts"
+import { defaultPool } from "../../src/simulator/SimulatorConfig.ts"
 import { startDevice } from "../simulator/support/Device.ts"
 import { connect, exec } from "../simulator/support/SshClient.ts"
 
@@ -34,10 +35,15 @@ it.live("docs/simulator.md shows what the simulator answers", () =>
     const page = yield* Effect.promise(() => readFile(join(root, "docs", "simulator.md"), "utf8"))
     const files = yield* FileSystem.FileSystem
     const controlSocket = `${yield* files.makeTempDirectoryScoped()}/sim.sock`
-    const { privateKey, simulator } = yield* startDevice({ controlSocket })
+    const pools = [{ ...defaultPool, slot: "fast", mountPoint: "fast", sizeBytes: 1n << 40n, fs: "btrfs" as const }]
+    const devices = {
+      rds: yield* startDevice({ controlSocket }),
+      fast: yield* startDevice({ pools, directories: ["fast/metal-csi"] })
+    }
 
-    // As the shell function `rds` of the page, a connection for each command.
-    const overSsh = Effect.fnUntraced(function*(line: string, then: string | undefined) {
+    // As the shell functions of the page, a connection for each command.
+    const overSsh = Effect.fnUntraced(function*(name: "rds" | "fast", line: string, then: string | undefined) {
+      const { privateKey, simulator } = devices[name]
       const answer = yield* Effect.scoped(
         Effect.flatMap(connect(simulator, { privateKey }), (client) => exec(client, line))
       ).pipe(Effect.catchTag("SshEnded", () => Effect.succeed({ output: "", code: 255 })))
@@ -54,8 +60,8 @@ it.live("docs/simulator.md shows what the simulator answers", () =>
     })
 
     const answerTo = (command: string) => {
-      const [, line, then] = /^rds '(.*)'(?: (&&|\|\|) echo "exit status \$\?")?$/.exec(command) ?? []
-      if (line !== undefined) return overSsh(line, then)
+      const [, name, line, then] = /^(rds|fast) '(.*)'(?: (&&|\|\|) echo "exit status \$\?")?$/.exec(command) ?? []
+      if (line !== undefined) return overSsh(name === "fast" ? name : "rds", line, then)
       const [, json] = /^echo '(.*)' \| nc -N -U sim\.sock$/.exec(command) ?? []
       return json === undefined ? undefined : overSocket(json)
     }

@@ -9,7 +9,7 @@ export interface Conditions {
   readonly afterChange: Effect.Effect<void>
   /** Pools show and have no free space. */
   readonly poolFull: boolean
-  /** How long removing a file takes. */
+  /** How long removing a file or a subvolume takes. */
   readonly removeDelay: Duration.Duration
 }
 

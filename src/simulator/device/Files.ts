@@ -83,10 +83,15 @@ export const addFile = (
     return [after.nextIds.file - 1, after] as const
   }))
 
+/** The time that removing takes. */
+export const slowly = Effect.flatMap(
+  CurrentConditions,
+  ({ removeDelay }) => Duration.isZero(removeDelay) ? Effect.void : Effect.sleep(removeDelay)
+)
+
 /** `/file/remove`: a directory goes with everything below it. A file behind a disk item is refused as busy. */
 export const removeFile = Effect.fnUntraced(function*(device: Device["Service"], id: number) {
-  const { removeDelay } = yield* CurrentConditions
-  if (!Duration.isZero(removeDelay)) yield* Effect.sleep(removeDelay)
+  yield* slowly
   yield* device.change(Effect.fnUntraced(function*(state) {
     const entry = state.files.find((candidate) => candidate.id === id)
     if (entry === undefined) return [undefined, state] as const

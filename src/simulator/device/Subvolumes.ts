@@ -3,7 +3,7 @@ import { RosError } from "../menu/Menu.ts"
 import { CurrentConditions } from "./Conditions.ts"
 import type { Device } from "./Device.ts"
 import type { Transfer } from "./DeviceStore.ts"
-import { failure, placeFile, readOnly } from "./Files.ts"
+import { failure, placeFile, readOnly, slowly } from "./Files.ts"
 import { labelOf } from "./Filesystem.ts"
 import type { DeviceState, FileEntry, Pool, Subvolume } from "./Model.ts"
 import { diskPath, filePath, hasDirectory, isReadOnly, isWithin, parentOf, poolOf } from "./Paths.ts"
@@ -108,6 +108,7 @@ export const setSubvolume = (
 /** `/disk/btrfs/subvolume/remove`: it goes with its files, read-only or not; snapshots of it stay. */
 export const removeSubvolume = Effect.fnUntraced(function*(device: Device["Service"], id: number) {
   const { unsure } = device.config
+  yield* slowly
   yield* device.change(Effect.fnUntraced(function*(state) {
     const subvolume = state.subvolumes.find((candidate) => candidate.id === id)
     if (subvolume === undefined) return [undefined, state] as const

@@ -59,7 +59,7 @@ Actions:
   answer=TEXT                  nothing runs, TEXT is answered
   delay=TIME                   the command starts that much later
   pool-full                    the command finds no free space
-  slow-remove=TIME             removing a file takes that long
+  slow-remove=TIME             removing a file or a subvolume takes that long
   refuse-auth                  a login is refused
   new-host-key                 a connection is offered another host key
 Applies to:

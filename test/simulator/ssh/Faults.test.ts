@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
+import type { SimulatorOptions } from "../../../src/simulator/SimulatorConfig.ts"
+import { addImage, addSubvolume, btrfsPool } from "../support/Btrfs.ts"
 import { addDisk, startDevice } from "../support/Device.ts"
 import { connect, exec, until } from "../support/SshClient.ts"
 
@@ -181,4 +183,75 @@ describe("a reboot", () => {
       yield* Effect.flip(exec(client, "/system/reboot"))
       yield* Effect.flip(connect(simulator, { privateKey }))
     }))
+})
+
+describe("faults of snapshots and copies", () => {
+  const mib = 1n << 20n
+  const setUp = Effect.fnUntraced(function*(change: SimulatorOptions = {}) {
+    const options = { pools: [btrfsPool], directories: ["pool/vols"], copyRate: 20n * mib, ...change }
+    const { privateKey, simulator } = yield* startDevice(options)
+    yield* simulator.run(
+      `${addSubvolume("a")}; ${addImage("a")}; /disk/add type=file slot=x file-path=/pool/x file-size=4M`
+    )
+    return { simulator, client: yield* connect(simulator, { privateKey }) }
+  })
+  const copy = "/file/copy pool/x name=pool/y"
+  const sizeOf = ({ device }: Fixture["simulator"]) =>
+    Effect.map(device.files, (files) => files.find(({ path }) => path === "pool/y")?.sizeBytes)
+
+  it.live.each<readonly [string, ReadonlyArray<string>]>([
+    ["cut=before match=subvolume", ["a"]],
+    ["cut=during match=subvolume", ["a", "s"]],
+    ["reboot=during match=subvolume", ["a", "s"]],
+    ["cut=after match=subvolume", ["a", "s", "b"]]
+  ])("trap: %s leaves the subvolumes that were made until then", ([rule, left]) =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* setUp()
+      yield* simulator.faults.add(rule)
+      const line = `${addSubvolume("s", "parent=vols/a read-only=yes")}; ${addSubvolume("b", "parent=vols/s")}`
+      yield* Effect.flip(exec(client, line))
+      const subvolumes = yield* simulator.device.subvolumes
+      assert.deepStrictEqual(subvolumes.map(({ path }) => path), left.map((name) => `pool/vols/${name}`))
+    }))
+
+  it.live("answer an error or no space in place of a snapshot", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* setUp()
+      yield* simulator.faults.add("error=\"failure: device busy\" match=subvolume")
+      yield* simulator.faults.add("pool-full match=subvolume nth=2")
+      const line = addSubvolume("s", "parent=vols/a")
+      const answers = yield* Effect.forEach([line, line, line], (next) => exec(client, next))
+      const texts = ["failure: device busy\r\n", "failure: not enough space\r\n", ""]
+      assert.deepStrictEqual(answers.map(({ output }) => output), texts)
+    }))
+
+  it.live.each(
+    [
+      ["cut=during step=2 match=/file/copy", 2n * mib],
+      ["hang=during step=2 match=/file/copy", 2n * mib],
+      ["reboot=during step=2 match=/file/copy", 2n * mib]
+    ] as const
+  )("trap: %s leaves a part of the copy", ([rule, size]) =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* setUp()
+      yield* simulator.faults.add(rule)
+      const running = yield* Effect.forkChild(Effect.exit(exec(client, copy)))
+      yield* until(Effect.map(sizeOf(simulator), (now = 0n) => now >= size))
+      yield* until(Effect.map(simulator.execs, ([record]) => record?.outcome !== "running"))
+      yield* Fiber.interrupt(running)
+      assert.strictEqual(yield* sizeOf(simulator), size)
+    }))
+
+  it.live.each([["finish", 20n * mib], ["stop", mib / 4n]] as const)(
+    "a copy whose connection is lost: %s",
+    ([lostConnection, copyRate]) =>
+      Effect.gen(function*() {
+        const { client, simulator } = yield* setUp({ copyRate, unsure: { lostConnection } })
+        yield* Effect.forkChild(Effect.exit(exec(client, copy)))
+        yield* until(Effect.map(sizeOf(simulator), (now) => now !== undefined))
+        client.destroy()
+        yield* until(Effect.map(simulator.execs, ([record]) => record?.outcome === "lost"))
+        assert.strictEqual((yield* sizeOf(simulator)) === 4n * mib, lostConnection === "finish")
+      })
+  )
 })
