@@ -6,21 +6,14 @@ import type { DeviceState, Pool, Subvolume } from "../device/Model.ts"
 import { parentOf, subvolumeOf } from "../device/Paths.ts"
 import { addSubvolume, fullNameOf, nameOf, removeSubvolume, setSubvolume, subvolumesOf } from "../device/Subvolumes.ts"
 import { isAtLeast } from "../device/Version.ts"
-import { toText } from "../language/Text.ts"
-import { bool, id, list, num, str, type Value } from "../language/Value.ts"
-import type { MenuSpec, PropertySpec, Row } from "../menu/Menu.ts"
-import { boolOf, dateText, idNumber, present, row, textOf } from "./Values.ts"
+import { bool, id, list, num, str } from "../language/Value.ts"
+import type { MenuSpec, Row } from "../menu/Menu.ts"
+import { boolOf, dateText, idNumber, present, row, several, textOf } from "./Values.ts"
 
 const policy = { read: "read", write: "write" } as const
 
 /** What RouterOS calls the subvolume that is the top of a file system (RouterOS manual, Btrfs RAID). */
 const top = "<FS_ROOT>"
-
-const several = (name: string): PropertySpec => ({
-  name,
-  type: "file",
-  text: (value: Value) => value._tag === "List" ? value.items.map(toText).join(",") : toText(value)
-})
 
 /** `/disk/btrfs/filesystem`: one item for each pool with Btrfs, mounted or not. */
 const filesystems = (device: Device["Service"]): MenuSpec => {

@@ -3,28 +3,13 @@ import type { Device } from "../device/Device.ts"
 import { failure } from "../device/Files.ts"
 import type { DeviceState, Script } from "../device/Model.ts"
 import type { Job, Runs, Volatile } from "../device/Volatile.ts"
-import { toText } from "../language/Text.ts"
-import { bool, id, list, nothing, num, str, type Value } from "../language/Value.ts"
-import {
-  type Arguments,
-  type Caller,
-  type CommandSpec,
-  type MenuSpec,
-  notPermitted,
-  type PropertySpec,
-  type Row
-} from "../menu/Menu.ts"
+import { bool, id, list, nothing, num, str } from "../language/Value.ts"
+import { type Arguments, type Caller, type CommandSpec, type MenuSpec, notPermitted, type Row } from "../menu/Menu.ts"
 import type { Scripts } from "../Scripts.ts"
-import { boolOf, dateText, idNumber, present, row, textOf } from "./Values.ts"
+import { boolOf, dateText, idNumber, present, row, several, textOf } from "./Values.ts"
 
 /** What a script may do when it is not said: everything (as exports of devices show), which not every user may run. */
 const defaultPolicies = ["ftp", "reboot", "read", "write", "policy", "test", "password", "sniff", "sensitive", "romon"]
-
-const policyProperty: PropertySpec = {
-  name: "policy",
-  type: "file",
-  text: (value: Value) => value._tag === "List" ? value.items.map(toText).join(",") : toText(value)
-}
 
 /** `/system/script` (RouterOS manual, Scripting; CLI reference of /system/script). */
 const repository = (device: Device["Service"], memory: Volatile["Service"], scripts: Scripts): MenuSpec => ({
@@ -34,7 +19,7 @@ const repository = (device: Device["Service"], memory: Volatile["Service"], scri
     { name: "comment", type: "string", settable: "both" },
     { name: "name", type: "string", settable: "both" },
     { name: "owner", type: "string", settable: "both" },
-    { ...policyProperty, settable: "both" },
+    { ...several("policy"), settable: "both" },
     { name: "dont-require-permissions", type: "bool", settable: "both" },
     { name: "last-started", type: "file" },
     { name: "run-count", type: "num" },
@@ -147,7 +132,7 @@ const jobs = (memory: Volatile["Service"]): MenuSpec => ({
   properties: [
     { name: "script", type: "file" },
     { name: "owner", type: "string" },
-    policyProperty,
+    several("policy"),
     { name: "started", type: "file" },
     { name: "type", type: "enum" },
     { name: "parent", type: "file" }

@@ -1,6 +1,7 @@
 import { DateTime, Duration } from "effect"
+import { toText } from "../language/Text.ts"
 import { id, type Value } from "../language/Value.ts"
-import type { Arguments, Row } from "../menu/Menu.ts"
+import type { Arguments, PropertySpec, Row } from "../menu/Menu.ts"
 
 /** An item of that number with those properties; undefined = it does not have the property. */
 export const row = (number: number, properties: { readonly [name: string]: Value | undefined }): Row => {
@@ -50,6 +51,13 @@ export const timeOf = (given: Arguments, name: string): Duration.Duration | unde
   const value = given.get(name)
   return value?._tag === "Time" ? Duration.nanos(value.nanos) : undefined
 }
+
+/** A property of several values, which `print` separates with commas. */
+export const several = (name: string): PropertySpec => ({
+  name,
+  type: "file",
+  text: (value) => value._tag === "List" ? value.items.map(toText).join(",") : toText(value)
+})
 
 /** Number behind an item's ".id". */
 export const idNumber = (value: Value | undefined): number => value?._tag === "Id" ? Number(value.value) : -1

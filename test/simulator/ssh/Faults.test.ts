@@ -214,6 +214,18 @@ describe("faults of snapshots and copies", () => {
       assert.deepStrictEqual(subvolumes.map(({ path }) => path), left.map((name) => `pool/vols/${name}`))
     }))
 
+  it.live("trap: a script is part of the command that runs it, and broken off with it", () =>
+    Effect.gen(function*() {
+      const { client, simulator } = yield* setUp()
+      const source = `${addSubvolume("s", "parent=vols/a")}; ${addSubvolume("b", "parent=vols/s")}`
+      yield* simulator.run(`/system/script/add name=x policy=write source="${source.replaceAll("\"", "\\\"")}"`)
+      yield* simulator.faults.add("cut=during match=script/run")
+      yield* Effect.flip(exec(client, "/system/script/run x; /disk/btrfs/subvolume/remove a"))
+      const subvolumes = yield* simulator.device.subvolumes
+      assert.deepStrictEqual(subvolumes.map(({ path }) => path), ["pool/vols/a", "pool/vols/s"])
+      yield* until(Effect.map(simulator.device.jobs, (jobs) => jobs.length === 0))
+    }))
+
   it.live("answer an error or no space in place of a snapshot", () =>
     Effect.gen(function*() {
       const { client, simulator } = yield* setUp()
