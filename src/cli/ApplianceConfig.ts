@@ -52,10 +52,11 @@ export const sshPoolConfig = (flags: ApplianceFlags): SshPoolConfig => ({
 })
 
 /** Directory of the volumes and the mark of this cluster on them. */
-export const rdsConfig = ({ basePath, clusterId, poolReserve }: ApplianceFlags): RdsConfig => ({
+export const rdsConfig = ({ basePath, clusterId, poolReserve, snapshots }: ApplianceFlags): RdsConfig => ({
   base: basePath,
   clusterId,
-  reserveBytes: poolReserve
+  reserveBytes: poolReserve,
+  snapshots
 })
 
 /** What a StorageClass need not say. */

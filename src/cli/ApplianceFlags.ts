@@ -1,9 +1,10 @@
 import { Config, Duration, Option, Result } from "effect"
 import { type Command, Flag } from "effect/cli"
+import { snapshotModes } from "../rds/RdsConfig.ts"
 import { validateAddress } from "../volume/NvmeEndpoint.ts"
 import { ClusterId } from "../volume/OwnershipTag.ts"
 import { validateBase } from "../volume/PathRules.ts"
-import { bytes, int, name, reading, timeSpan } from "./Values.ts"
+import { bytes, choice, int, name, reading, timeSpan } from "./Values.ts"
 
 const address = name("rds-address", /^[\x21-\x7e]{1,253}$/, {
   expected: "a host name or address without blanks",
@@ -74,6 +75,14 @@ const poolReserve = bytes("pool-reserve").pipe(
   Flag.withDefault(1n << 30n)
 )
 
+const snapshots = choice("snapshots", snapshotModes, "RDS_CSI_SNAPSHOTS").pipe(
+  Flag.withDescription(
+    "How snapshots and clones are made: by btrfs where the pool has it, by copies of the backing file elsewhere (auto), by one " +
+      "of the two only, or not at all"
+  ),
+  Flag.withDefault("auto")
+)
+
 const connections = int("ssh-connections", { minimum: 1, maximum: 4 }).pipe(
   Flag.withDescription("SSH connections to the appliance; each runs one command at a time"),
   Flag.withDefault(4)
@@ -128,6 +137,7 @@ export const applianceFlags = {
   nvmeAddress,
   clusterId,
   poolReserve,
+  snapshots,
   connections,
   connectTimeout,
   readTimeout,

@@ -9,6 +9,15 @@ export interface RdsConfig {
   readonly base: VolumePath
   /** Bytes of a pool that volumes may not take, so that its file system keeps working. */
   readonly reserveBytes: bigint
+  readonly snapshots: SnapshotMode
 }
+
+/**
+ * How snapshots and clones are made: `btrfs`, by subvolumes of a btrfs pool; `copy`, by copies of the backing file; `auto`,
+ * whichever a volume and its pool allow, `btrfs` first; `off`, not at all. New volumes get a subvolume of their own in `auto`
+ * and `btrfs`.
+ */
+export type SnapshotMode = (typeof snapshotModes)[number]
+export const snapshotModes = ["auto", "btrfs", "copy", "off"] as const
 
 export const defaultReserveBytes = 1n << 30n

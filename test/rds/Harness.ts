@@ -27,7 +27,8 @@ export const volumeId = Schema.decodeSync(VolumeId.schema)
 export const rdsConfig: RdsConfig = {
   clusterId: ClusterId.schema.make("prod"),
   base,
-  reserveBytes: defaultReserveBytes
+  reserveBytes: defaultReserveBytes,
+  snapshots: "auto"
 }
 
 /** A create of `1 GiB` under the base; `name` becomes the id. */
