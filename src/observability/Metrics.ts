@@ -157,6 +157,17 @@ export const snapshotOperationDurationSeconds = histogram(
   operationSeconds
 )
 
+/** Label: `outcome` (`begun`, `again`, `completed`, `failed`). */
+export const copiesTotal = counter(
+  "rds_csi_copies_total",
+  "Copies of backing files on the appliance: begun, begun again after an interruption, seen complete, and stopped by an error."
+)
+/** Label: `target` (`snapshot`, `volume`). */
+export const copyProgressRatio = gauge(
+  "rds_csi_copy_progress_ratio",
+  "How far the copy is that was last asked after, from 0 to 1."
+)
+
 /** Label: `address` of the appliance. */
 export const rdsConnectionState = gauge(
   "rds_csi_rds_connection_state",

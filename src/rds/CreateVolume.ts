@@ -2,6 +2,7 @@ import { Effect, Option } from "effect"
 import { formatBytes } from "../volume/Capacity.ts"
 import * as Content from "../volume/Content.ts"
 import * as ImageRecord from "../volume/ImageRecord.ts"
+import * as ItemComment from "../volume/ItemComment.ts"
 import { Nqn } from "../volume/Nqn.ts"
 import * as OwnershipTag from "../volume/OwnershipTag.ts"
 import {
@@ -16,9 +17,10 @@ import { VolumeId } from "../volume/VolumeId.ts"
 import { Count, type DiskRow, DiskRows, FileRows } from "./Appliance.ts"
 import { attachScript, exportArguments, type Item, itemArguments, itemVariables } from "./AttachImage.ts"
 import { countSubvolumes, labelOfPool } from "./Btrfs.ts"
+import { isUnmarked } from "./CopyJob.ts"
 import { ApplianceConflict, ApplianceRefused, MadeOfOther, type ScriptFailed } from "./Errors.ts"
 import { type Facts, read, report } from "./Facts.ts"
-import type { CreateSpec } from "./Model.ts"
+import type { CreateSpec, RdsVolume } from "./Model.ts"
 import { dropRecord, keepRecord, type Places, placesOf } from "./PathRecord.ts"
 import { checkFree, inReadyPool, makeDirectories, type Pool, readPool, reportPools } from "./Pools.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
@@ -59,7 +61,7 @@ export const createVolume = (run: Run, config: RdsConfig) =>
       const volume = Option.getOrUndefined(
         yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), plan.id))
       )
-      if (volume?.exported === true) return volume
+      if (volume?.exported === true || (volume !== undefined && isBeingCopied(volume))) return volume
       if (volume !== undefined) return yield* refusal(`export volume ${plan.id}`, failure)
       const obstacles = Option.isSome(failure) ? facts : yield* look(run, lookScript(plan), attempt)
       script = yield* remedy(obstacles, plan, failure)
@@ -68,6 +70,9 @@ export const createVolume = (run: Run, config: RdsConfig) =>
       message: `volume ${plan.id} could not be created: something else keeps changing its directory; retry`
     })
   })
+
+/** Off the network until that has ended. */
+const isBeingCopied = ({ comment }: RdsVolume) => Option.isSome(ItemComment.copyOf(comment))
 
 const planOf = (spec: CreateSpec, config: RdsConfig): Plan => ({
   ...spec,
@@ -98,7 +103,7 @@ const createScript = (plan: Plan): RosScript =>
       ${inReadyPool(ros`${plan.sizeBytes + plan.reserveBytes}`, addScript(plan))}
     } else={
       :foreach i in=[/disk/find where nvme-tcp-server-nqn=$vq and type=file and !nvme-tcp-export] do={
-        /disk/set $i nvme-tcp-export=yes
+        :if (${isUnmarked}) do={ /disk/set $i nvme-tcp-export=yes }
       }
     };
     ${forget(plan)}

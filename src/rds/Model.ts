@@ -1,4 +1,4 @@
-import type { Option } from "effect"
+import type { Effect, Option } from "effect"
 import type { Content } from "../volume/Content.ts"
 import type { Nqn } from "../volume/Nqn.ts"
 import type { Owner } from "../volume/OwnershipTag.ts"
@@ -38,6 +38,9 @@ export interface Origin {
   /** The largest size that the content may have, in bytes: a smaller volume cannot hold it. */
   readonly maxBytes: bigint
 }
+
+/** The node that holds a volume, as it is now. */
+export type Holder<E> = Effect.Effect<Option.Option<string>, E>
 
 /** What a new snapshot shall be. */
 export interface SnapshotSpec {

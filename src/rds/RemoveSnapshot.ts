@@ -10,6 +10,7 @@ import { type Facts, read, report } from "./Facts.ts"
 import { dropImageRecord, readRecord, recordFile, unreadable } from "./ImageRecords.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
+import { abandonCopy } from "./Release.ts"
 import { ros, type RosScript, startingWith } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
 import { type FoundSnapshot, readSnapshot, reportSnapshot } from "./Snapshots.ts"
@@ -38,9 +39,13 @@ export const removeSnapshot = (run: Run, config: RdsConfig) =>
     let facts = yield* look(run, looking, attempt)
     let failure = Option.none<ScriptFailed>()
     for (let round = 0; round < maxRounds; round++) {
-      const script = yield* nextStep(yield* readSeen(facts, id, config), id, config)
+      const seen = yield* readSeen(facts, id, config)
+      const script = yield* nextStep(seen, id, config)
       if (Option.isNone(script)) return
       if (Option.isSome(failure)) return yield* refusal(attempt, failure)
+      if (round === 0) {
+        yield* Effect.forEach(Option.toArray(seen.record), (record) => abandonCopy(run, record), { discard: true })
+      }
       ;({ facts, failure } = yield* change(run, ros`${script.value} ${looking}`, looking, attempt))
     }
     return yield* new ApplianceRefused({

@@ -1,6 +1,7 @@
 import { Effect, Option, Result, Schema } from "effect"
 import * as Content from "../volume/Content.ts"
 import type { ImageRecord } from "../volume/ImageRecord.ts"
+import * as ItemComment from "../volume/ItemComment.ts"
 import { Nqn } from "../volume/Nqn.ts"
 import * as OwnershipTag from "../volume/OwnershipTag.ts"
 import { directoryOf, isUnder, normalise, withoutSlash } from "../volume/PathRules.ts"
@@ -10,12 +11,14 @@ import { countSubvolumes, readSubvolume, removeEmptySubvolume, reportSubvolume, 
 import { ApplianceConflict, ApplianceRefused, type ScriptFailed } from "./Errors.ts"
 import { type Facts, read, report } from "./Facts.ts"
 import { dropImageRecord, readRecord, recordFile, reportRecord, unreadable } from "./ImageRecords.ts"
+import type { RdsVolume } from "./Model.ts"
 import { dropRecord, keepRecord, type Places, placesOf } from "./PathRecord.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
+import { abandonCopy, releaseVolume } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
-import { disksWhere, nameOf, withNqnOf } from "./Volumes.ts"
+import { disksWhere, findVolume, nameOf, withNqnOf } from "./Volumes.ts"
 
 /** What is to go in one step: a file by its `/file` name, the item that uses it and its subvolume, as far as they are there. */
 interface Target {
@@ -28,6 +31,7 @@ interface Target {
 interface Seen {
   readonly disks: ReadonlyArray<DiskRow>
   readonly item: Option.Option<DiskRow>
+  readonly volume: Option.Option<RdsVolume>
   /** What an interrupted call has recorded: the backing file. */
   readonly recorded: Option.Option<string>
   readonly subvolume: Option.Option<Subvolume>
@@ -58,6 +62,7 @@ export const removeVolume = (run: Run, config: RdsConfig) =>
       const target = yield* nextTarget(seen, id, places, config)
       if (Option.isNone(target)) return
       if (Option.isSome(failure) && Option.exists(last, isSameAs(target.value))) return yield* refusal(attempt, failure)
+      if (round === 0) yield* endCopies(run, config, seen)
       const script = ros`${removeScript(target.value, id, places, config)} ${looking}`
       ;({ facts, failure } = yield* change(run, script, looking, attempt))
       last = target
@@ -80,9 +85,11 @@ const usesFile = (file: string) => ros`file-path=${`/${file}`} or file-path=${fi
 
 const readSeen = Effect.fnUntraced(function*(facts: Facts, id: VolumeId, config: RdsConfig) {
   const disks = yield* read(facts, "disks", DiskRows)
+  const item = yield* Effect.fromResult(findItem(disks, id, config))
   return {
     disks,
-    item: yield* Effect.fromResult(findItem(disks, id, config)),
+    item,
+    volume: yield* Effect.fromResult(findVolume(Option.toArray(item), id)),
     recorded: facts.has("record") ? Option.some(yield* read(facts, "record", Schema.String)) : Option.none(),
     subvolume: yield* readSubvolume(facts, id, config),
     filling: yield* readRecord(facts, Content.ofVolume(id), config),
@@ -111,6 +118,14 @@ const nextTarget = Effect.fnUntraced(
     return Option.some<Target>({ ...none, file: usual })
   }
 )
+
+/** The copy that was to fill the volume is ended. One that reads the volume is waited for, unless it ended by itself. */
+const endCopies = Effect.fnUntraced(function*(run: Run, config: RdsConfig, { filling, volume }: Seen) {
+  yield* Effect.forEach(Option.toArray(Option.filter(volume, isMarked)), releaseVolume(run, config), { discard: true })
+  yield* Effect.forEach(Option.toArray(filling), (record) => abandonCopy(run, record), { discard: true })
+})
+
+const isMarked = ({ comment }: RdsVolume) => Option.isSome(ItemComment.copyOf(comment))
 
 const fileOf = (row: DiskRow) => withoutSlash(row["file-path"] ?? "")
 

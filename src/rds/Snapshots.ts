@@ -66,23 +66,26 @@ const readThings = Effect.fnUntraced(function*(facts: Facts) {
 /** The snapshot of a record. One whose copy was begun counts for as long as its source is kept as it was. */
 const foundAmong =
   ({ disks, subvolumes }: Things) => (record: ImageRecord.ImageRecord): Option.Option<FoundSnapshot> => {
-    const { path, sizeBytes, source, state, target, time } = record
-    if (target._tag !== "Snapshot") return Option.none()
+    const { state, target } = record
     const isCut = state === "copied" ||
       (state === "subvolume"
         ? subvolumes.some((row) => row.name === target.id && row["read-only"] === true)
         : disks.some((row) => Option.exists(ItemComment.copyOf(row.comment ?? ""), (to) => Content.isSame(to, target))))
-    return isCut
-      ? Option.some({
-        id: target.id,
-        source: source._tag === "Volume" ? Option.some(source.id) : Option.none(),
-        sizeBytes,
-        createdAt: time,
-        ready: state !== "copying",
-        path
-      })
-      : Option.none()
+    return isCut ? toSnapshot(record) : Option.none()
   }
+
+/** The snapshot that the record is about. */
+export const toSnapshot = ({ path, sizeBytes, source, state, target, time }: ImageRecord.ImageRecord) =>
+  target._tag === "Snapshot"
+    ? Option.some<FoundSnapshot>({
+      id: target.id,
+      source: source._tag === "Volume" ? Option.some(source.id) : Option.none(),
+      sizeBytes,
+      createdAt: time,
+      ready: state !== "copying",
+      path
+    })
+    : Option.none()
 
 /** Newer RouterOS releases cut slots here. */
 const slotLength = 32

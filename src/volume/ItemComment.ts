@@ -22,3 +22,10 @@ export const originOf = (comment: string): Option.Option<Content.Content> =>
 /** What the volume is being copied to, while it must stay as it is. */
 export const copyOf = (comment: string): Option.Option<Content.Content> =>
   Content.parse(copyForm.exec(comment)?.[1] ?? "")
+
+/** The comment while the volume is copied. */
+export const withCopy = (comment: string, target: Content.Content): string =>
+  `${withoutCopy(comment)} copying=${Content.encode(target)}`.trimStart()
+
+/** The comment before and after that. */
+export const withoutCopy = (comment: string): string => comment.replace(copyForm, "")

@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import { Controller } from "../../src/csi/gen/csi_pb.ts"
 import { defaultPool } from "../../src/simulator/SimulatorConfig.ts"
 import type { ControllerCalls } from "../support/ControllerCalls.ts"
@@ -144,3 +144,83 @@ layer(TestCluster.layer(btrfs), { excludeTestServices: true })("snapshots on a p
       })
     ))
 })
+
+const slow = { copyRate: GiB / 1000n }
+
+layer(TestCluster.layer(slow), { excludeTestServices: true })("snapshots on a pool without Btrfs", (it) => {
+  it.effect("of a volume that a node holds are refused, and so is the node while a copy runs", () =>
+    leavingNothing(({ client, controller, simulator }) =>
+      Effect.gen(function*() {
+        yield* controller.create(pvc(1))
+        yield* controller.publish(pvc(1), "node-a")
+        const held = yield* Effect.flip(controller.snapshot(pvc(1), "s"))
+        assert.strictEqual(held.code, "FAILED_PRECONDITION")
+        assert.match(held.details, /attached to node node-a.*detach it first, or use a volume on a btrfs pool/)
+        yield* controller.unpublish(pvc(1), "node-a")
+
+        const { readyToUse, snapshotId } = yield* controller.snapshot(pvc(1), "s")
+        assert.isFalse(readyToUse)
+        const early = yield* Effect.flip(controller.publish(pvc(1), "node-a"))
+        assert.strictEqual(early.code, "ABORTED")
+        assert.match(early.details, /is being copied to snapshot snap-.* \(\d+ %\).*try again later/)
+        const condition = (yield* controller.get(pvc(1))).status?.volumeCondition
+        assert.deepInclude(condition, { abnormal: false })
+        assert.match(condition?.message ?? "", /being copied to snapshot/)
+        const busy = yield* Effect.flip(controller.remove(pvc(1)))
+        assert.strictEqual(busy.code, "ABORTED")
+        const listing = yield* controller.snapshots()
+        assert.deepStrictEqual(listing.entries.map(({ snapshot }) => snapshot?.readyToUse), [false])
+
+        // The appliance loses power: the job is gone, and the volume is usable again.
+        yield* simulator.reboot("10 millis")
+        yield* Effect.retry(controller.publish(pvc(1), "node-a"), {
+          schedule: Schedule.spaced("50 millis"),
+          times: 200
+        })
+        assert.deepStrictEqual((yield* controller.snapshots()).entries, [], "a cut that was not kept is none")
+        yield* controller.unpublish(pvc(1), "node-a")
+        yield* controller.removeSnapshot(snapshotId)
+        yield* controller.remove(pvc(1))
+        assert.deepStrictEqual(yield* simulator.device.scripts, [])
+        const { capabilities } = yield* client.call(method.controllerGetCapabilities, {})
+        assert.isAbove(capabilities.length, 8)
+      })
+    ))
+
+  it.effect("a clone that takes long is ABORTED with how far it is, until it is there or given up", () =>
+    leavingNothing(({ controller, simulator }) =>
+      Effect.gen(function*() {
+        yield* controller.create(pvc(1))
+        const clone = yield* Effect.flip(controller.create(pvc(2), fromVolume(pvc(1))))
+        assert.strictEqual(clone.code, "ABORTED")
+        assert.match(
+          clone.details,
+          /^volume pvc-00000002.* is being made of volume pvc-00000001.*, of which \d+ % are copied/
+        )
+        yield* controller.remove(pvc(2))
+        yield* controller.publish(pvc(1), "node-a")
+        yield* controller.unpublish(pvc(1), "node-a")
+        yield* controller.remove(pvc(1))
+        assert.deepStrictEqual(yield* simulator.device.scripts, [])
+      })
+    ))
+})
+
+layer(TestCluster.layer({ version: "7.22.1 (stable)" }), { excludeTestServices: true })(
+  "snapshots before 7.23",
+  (it) => {
+    it.effect("without Btrfs are FAILED_PRECONDITION, and the message says what helps", () =>
+      leavingNothing(({ controller }) =>
+        Effect.gen(function*() {
+          yield* controller.create(pvc(1))
+          const refused = yield* Effect.flip(controller.snapshot(pvc(1), "s"))
+          assert.strictEqual(refused.code, "FAILED_PRECONDITION")
+          assert.match(
+            refused.details,
+            /RouterOS 7.22.1 .*use a volume on a btrfs pool, or upgrade .* to RouterOS 7.23/
+          )
+          yield* controller.remove(pvc(1))
+        })
+      ))
+  }
+)

@@ -1,32 +1,12 @@
 import { assert } from "@effect/vitest"
 import { Effect, Option } from "effect"
-import type { RdsError } from "../../src/rds/Errors.ts"
 import { defaultPool } from "../../src/simulator/SimulatorConfig.ts"
 import type { Unsure } from "../../src/simulator/Unsure.ts"
 import * as Content from "../../src/volume/Content.ts"
 import * as ImageRecord from "../../src/volume/ImageRecord.ts"
 import * as ItemComment from "../../src/volume/ItemComment.ts"
-import { base, commands, GiB, holdings, path, quietly, rdsConfig, spec, start } from "./Harness.ts"
-import { btrfs, cut, ofSnapshot, ofVolume, snapshotId } from "./SnapshotKit.ts"
-
-type Started = Effect.Success<ReturnType<typeof start>>
-
-const everything = ({ simulator }: Started) =>
-  Effect.all({ holdings: holdings(simulator), subvolumes: simulator.device.subvolumes })
-
-/** Fails with that error, having changed nothing. */
-const refused = Effect.fnUntraced(function*(
-  started: Started,
-  call: Effect.Effect<unknown, RdsError>,
-  tag: RdsError["_tag"],
-  message: RegExp
-) {
-  const before = yield* everything(started)
-  const error = yield* Effect.flip(call)
-  assert.strictEqual(error._tag, tag, error.message)
-  assert.match(error.message, message)
-  assert.deepStrictEqual(yield* everything(started), before)
-})
+import { base, commands, GiB, path, quietly, rdsConfig, spec, start } from "./Harness.ts"
+import { btrfs, cut, everything, free, ofSnapshot, ofVolume, refused, snapshotId } from "./SnapshotKit.ts"
 
 quietly("a volume on a pool with Btrfs", (it) => {
   it.effect("gets a subvolume of its own, in one exec, and leaves nothing when it is removed", () =>
@@ -101,12 +81,12 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
       const { rds, simulator } = started
       const { id } = yield* rds.create(spec("a", { sizeBytes: 3n * GiB }))
       yield* simulator.resetExecs
-      const snapshot = yield* rds.snapshot(cut("s", "a"))
+      const snapshot = yield* rds.snapshot(cut("s", "a"), free)
       assert.strictEqual((yield* commands(simulator)).length, 2)
       assert.deepInclude(snapshot, { id: snapshotId("s"), source: Option.some(id), sizeBytes: 3n * GiB, ready: true })
       const before = yield* everything(started)
       yield* simulator.resetExecs
-      assert.deepStrictEqual(yield* rds.snapshot(cut("s", "a")), snapshot)
+      assert.deepStrictEqual(yield* rds.snapshot(cut("s", "a"), free), snapshot)
       assert.strictEqual((yield* commands(simulator)).length, 1)
       assert.deepStrictEqual(yield* everything(started), before)
       assert.isTrue(before.subvolumes.some(({ path, readOnly }) => readOnly && path.endsWith(snapshot.id)))
@@ -119,10 +99,10 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
     Effect.gen(function*() {
       const { rds, simulator } = yield* start(btrfs)
       yield* rds.create(spec("a"))
-      yield* rds.snapshot({ ...cut("s", "a"), directory: Option.some(path(`${base}/snaps/daily`)) })
+      yield* rds.snapshot({ ...cut("s", "a"), directory: Option.some(path(`${base}/snaps/daily`)) }, free)
       const paths = (yield* simulator.device.subvolumes).map(({ path }) => path)
       assert.include(paths, `storage-pool/metal-csi/snaps/daily/${snapshotId("s")}`)
-      yield* rds.createFrom(spec("b"), ofSnapshot("s"))
+      yield* rds.createFrom(spec("b"), ofSnapshot("s"), free)
       yield* rds.removeSnapshot(snapshotId("s"))
       assert.deepStrictEqual(yield* rds.listSnapshots, [])
     }))
@@ -133,10 +113,10 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
       const { rds } = started
       const empty = yield* everything(started)
       const { id } = yield* rds.create(spec("a"))
-      const snapshot = yield* rds.snapshot(cut("s", "a"))
+      const snapshot = yield* rds.snapshot(cut("s", "a"), free)
       yield* rds.remove(id)
       assert.deepStrictEqual(yield* rds.listSnapshots, [snapshot])
-      const restored = yield* rds.createFrom(spec("b"), ofSnapshot("s"))
+      const restored = yield* rds.createFrom(spec("b"), ofSnapshot("s"), free)
       assert.deepInclude(restored, { sizeBytes: GiB, exported: true })
       yield* rds.removeSnapshot(snapshot.id)
       assert.deepStrictEqual(yield* rds.get(restored.id), Option.some(restored))
@@ -150,9 +130,9 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
       const { rds } = started
       yield* rds.create(spec("a"))
       yield* rds.create(spec("b"))
-      yield* rds.snapshot(cut("s", "a"))
-      yield* refused(started, rds.snapshot(cut("s", "b")), "MadeOfOther", /exists already, and is of volume pvc-/)
-      yield* refused(started, rds.snapshot(cut("t", "none")), "SourceMissing", /does not exist on the appliance/)
+      yield* rds.snapshot(cut("s", "a"), free)
+      yield* refused(started, rds.snapshot(cut("s", "b"), free), "MadeOfOther", /exists already, and is of volume pvc-/)
+      yield* refused(started, rds.snapshot(cut("t", "none"), free), "SourceMissing", /does not exist on the appliance/)
     }))
 
   it.effect("is refused where nothing can cut it, and the message says what would help", () =>
@@ -165,8 +145,8 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
       for (const [device, settings, message] of cases) {
         const started = yield* start(device, settings)
         yield* started.rds.create(spec("a"))
-        yield* refused(started, started.rds.snapshot(cut("s", "a")), "SnapshotsUnsupported", message)
-        yield* refused(started, started.rds.createFrom(spec("b"), ofVolume("a")), "SnapshotsUnsupported", message)
+        yield* refused(started, started.rds.snapshot(cut("s", "a"), free), "SnapshotsUnsupported", message)
+        yield* refused(started, started.rds.createFrom(spec("b"), ofVolume("a"), free), "SnapshotsUnsupported", message)
       }
     }))
 
@@ -201,7 +181,7 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
     Effect.gen(function*() {
       const { rds, simulator } = yield* start(btrfs)
       yield* rds.create(spec("a"))
-      yield* rds.snapshot(cut("s", "a"))
+      yield* rds.snapshot(cut("s", "a"), free)
       const record = `storage-pool/metal-csi/${snapshotId("s")}.snap`
       yield* simulator.run(
         `:local c [/file/get [find name="${record}"] contents]; ` +
@@ -218,7 +198,7 @@ quietly("a snapshot on a pool with Btrfs", (it) => {
       const { rds, simulator } = started
       yield* rds.create(spec("a"))
       yield* simulator.run(`/disk/btrfs/subvolume/add fs=Data name="metal-csi/${snapshotId("s")}" read-only=yes`)
-      yield* refused(started, rds.snapshot(cut("s", "a")), "ApplianceConflict", /no record of it/)
+      yield* refused(started, rds.snapshot(cut("s", "a"), free), "ApplianceConflict", /no record of it/)
       yield* refused(started, rds.removeSnapshot(snapshotId("s")), "ApplianceConflict", /nothing is on record/)
     }))
 })
@@ -229,13 +209,13 @@ quietly("a volume made of a snapshot or a volume", (it) => {
       const started = yield* start(btrfs)
       const { rds } = started
       yield* rds.create(spec("a"))
-      yield* rds.snapshot(cut("s", "a"))
+      yield* rds.snapshot(cut("s", "a"), free)
       for (const [name, origin] of [["b", ofSnapshot("s")], ["c", ofVolume("a")]] as const) {
-        const made = yield* rds.createFrom(spec(name, { sizeBytes: 2n * GiB }), origin)
+        const made = yield* rds.createFrom(spec(name, { sizeBytes: 2n * GiB }), origin, free)
         assert.deepInclude(made, { sizeBytes: 2n * GiB, exported: true })
         assert.deepStrictEqual(ItemComment.originOf(made.comment), Option.some(origin.content))
         const before = yield* everything(started)
-        assert.deepStrictEqual(yield* rds.createFrom(spec(name, { sizeBytes: 2n * GiB }), origin), made)
+        assert.deepStrictEqual(yield* rds.createFrom(spec(name, { sizeBytes: 2n * GiB }), origin, free), made)
         assert.deepStrictEqual(yield* everything(started), before)
       }
     }))
@@ -245,10 +225,10 @@ quietly("a volume made of a snapshot or a volume", (it) => {
       const started = yield* start(btrfs)
       const { rds } = started
       yield* rds.create(spec("a", { sizeBytes: 4n * GiB }))
-      yield* rds.snapshot(cut("s", "a"))
-      const tooSmall = rds.createFrom(spec("b", { sizeBytes: 2n * GiB }), ofSnapshot("s", 2n * GiB))
+      yield* rds.snapshot(cut("s", "a"), free)
+      const tooSmall = rds.createFrom(spec("b", { sizeBytes: 2n * GiB }), ofSnapshot("s", 2n * GiB), free)
       yield* refused(started, tooSmall, "SourceTooLarge", /that has 4 GiB, and no more than 2 GiB are asked for/)
-      assert.deepInclude(yield* rds.createFrom(spec("b"), ofSnapshot("s")), { sizeBytes: 4n * GiB })
+      assert.deepInclude(yield* rds.createFrom(spec("b"), ofSnapshot("s"), free), { sizeBytes: 4n * GiB })
     }))
 
   it.effect("is refused when there is no source, no room to grow, or something in the way", () =>
@@ -256,12 +236,12 @@ quietly("a volume made of a snapshot or a volume", (it) => {
       const started = yield* start({ pools: [{ ...btrfs.pools[0], sizeBytes: 10n * GiB }] })
       const { rds, simulator } = started
       yield* rds.create(spec("a", { sizeBytes: 4n * GiB }))
-      const missing = rds.createFrom(spec("b"), ofSnapshot("none"))
+      const missing = rds.createFrom(spec("b"), ofSnapshot("none"), free)
       yield* refused(started, missing, "SourceMissing", /snapshot snap-.* of which volume pvc-.* does not exist/)
-      const large = rds.createFrom(spec("b", { sizeBytes: 12n * GiB }), ofVolume("a"))
+      const large = rds.createFrom(spec("b", { sizeBytes: 12n * GiB }), ofVolume("a"), free)
       yield* refused(started, large, "PoolFull", /too little for volume pvc-/)
       yield* simulator.run(`/disk/btrfs/subvolume/add fs=Data name="metal-csi/${spec("b").id}"`)
-      const occupied = rds.createFrom(spec("b"), ofVolume("a"))
+      const occupied = rds.createFrom(spec("b"), ofVolume("a"), free)
       yield* refused(started, occupied, "ApplianceConflict", /may hold data, so it is left alone/)
     }))
 
@@ -273,9 +253,9 @@ quietly("a volume made of a snapshot or a volume", (it) => {
       yield* rds.create(spec("c"))
       const before = yield* everything(started)
       yield* simulator.faults.add("error=\"failure: out of luck\" match=/disk/add count=9")
-      assert.match((yield* Effect.flip(rds.createFrom(spec("b"), ofVolume("a")))).message, /out of luck/)
+      assert.match((yield* Effect.flip(rds.createFrom(spec("b"), ofVolume("a"), free))).message, /out of luck/)
       yield* simulator.faults.clear
-      yield* refused(started, rds.createFrom(spec("b"), ofVolume("c")), "MadeOfOther", /is being made of volume/)
+      yield* refused(started, rds.createFrom(spec("b"), ofVolume("c"), free), "MadeOfOther", /is being made of volume/)
       yield* refused(started, rds.create(spec("b")), "MadeOfOther", /is being made of a snapshot or of another volume/)
       yield* rds.remove(spec("b").id)
       assert.deepStrictEqual(yield* everything(started), before)
@@ -304,9 +284,9 @@ quietly("snapshots with Btrfs, whichever way RouterOS is", (it) => {
         const { rds } = started
         const empty = yield* everything(started)
         yield* rds.create(spec("a"))
-        assert.isTrue((yield* rds.snapshot(cut("s", "a"))).ready)
-        assert.isTrue((yield* rds.createFrom(spec("b", { sizeBytes: 2n * GiB }), ofSnapshot("s"))).exported)
-        assert.isTrue((yield* rds.createFrom(spec("c"), ofVolume("b"))).exported)
+        assert.isTrue((yield* rds.snapshot(cut("s", "a"), free)).ready)
+        assert.isTrue((yield* rds.createFrom(spec("b", { sizeBytes: 2n * GiB }), ofSnapshot("s"), free)).exported)
+        assert.isTrue((yield* rds.createFrom(spec("c"), ofVolume("b"), free)).exported)
         yield* rds.remove(spec("a").id)
         yield* rds.removeSnapshot(snapshotId("s"))
         for (const name of ["b", "c"]) yield* rds.remove(spec(name).id)
@@ -320,9 +300,12 @@ quietly("snapshots with Btrfs, whichever way RouterOS is", (it) => {
       const { rds } = started
       const empty = yield* everything(started)
       yield* rds.create(spec("a"))
-      yield* rds.snapshot(cut("s", "a"))
+      yield* rds.snapshot(cut("s", "a"), free)
       assert.match((yield* Effect.flip(rds.remove(spec("a").id))).message, /subvolume has snapshots/)
-      assert.isTrue((yield* rds.createFrom(spec("b"), ofSnapshot("s"))).exported, "the snapshot can still be restored")
+      assert.isTrue(
+        (yield* rds.createFrom(spec("b"), ofSnapshot("s"), free)).exported,
+        "the snapshot can still be restored"
+      )
       assert.match((yield* Effect.flip(rds.removeSnapshot(snapshotId("s")))).message, /subvolume has snapshots/)
       yield* rds.remove(spec("b").id)
       yield* rds.removeSnapshot(snapshotId("s"))

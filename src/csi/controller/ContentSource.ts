@@ -1,4 +1,5 @@
 import { Effect, Option } from "effect"
+import { Fencing } from "../../attachment/Fencing.ts"
 import type { Origin } from "../../rds/RdsClient.ts"
 import { type CapacityRange, MAX_BYTES } from "../../volume/Capacity.ts"
 import * as Content from "../../volume/Content.ts"
@@ -39,3 +40,12 @@ export const originOf = (content: Content.Content, range: CapacityRange | undefi
   const { limitBytes = 0n, requiredBytes = 0n } = range ?? {}
   return { content, maxBytes: requiredBytes > 0n ? sizeBytes : limitBytes > 0n ? limitBytes : MAX_BYTES }
 }
+
+/** Asks which node holds what is read, as it is now. A snapshot is nobody's to hold. */
+export const holderOf = Effect.fnUntraced(function*(content: Content.Content) {
+  const fencing = yield* Fencing
+  const [first] = content._tag === "Volume" ? [fencing.holders(content.id)] : []
+  return first === undefined
+    ? Effect.succeedNone
+    : Effect.map(first, ([node]) => Option.fromUndefinedOr(node))
+})

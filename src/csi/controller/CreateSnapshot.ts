@@ -1,12 +1,14 @@
 import { Effect, Option } from "effect"
 import { measured, snapshotOperationDurationSeconds, snapshotOperationsTotal } from "../../observability/Metrics.ts"
 import { RdsClient } from "../../rds/RdsClient.ts"
+import * as Content from "../../volume/Content.ts"
 import * as SnapshotClassParameters from "../../volume/SnapshotClassParameters.ts"
 import { SnapshotId } from "../../volume/SnapshotId.ts"
 import { VolumeLock } from "../../volume/VolumeLock.ts"
 import type { CreateSnapshotRequest } from "../gen/csi_pb.ts"
 import { existingVolumeId, newName, required } from "../Requests.ts"
 import type { ControllerConfig } from "./Config.ts"
+import { holderOf } from "./ContentSource.ts"
 import { inTurn } from "./InTurn.ts"
 import { describeSnapshot } from "./ListSnapshots.ts"
 
@@ -27,7 +29,8 @@ export const createSnapshot = (config: ControllerConfig) =>
 
     const rds = yield* RdsClient
     const lock = yield* VolumeLock
-    const snapshot = yield* rds.snapshot({ id, source, directory: parameters.directory }).pipe(
+    const spec = { id, source, directory: parameters.directory }
+    const snapshot = yield* rds.snapshot(spec, yield* holderOf(Content.ofVolume(source))).pipe(
       lock.withLockWithin(source, wait),
       inTurn(source),
       lock.tryLock(id),

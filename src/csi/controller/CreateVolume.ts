@@ -1,4 +1,6 @@
-import { Effect, Option } from "effect"
+import { Effect, Option, Schedule } from "effect"
+import { measured, snapshotOperationDurationSeconds, snapshotOperationsTotal } from "../../observability/Metrics.ts"
+import { CopyRunning } from "../../rds/Errors.ts"
 import { type CreateSpec, type Origin, RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
 import { type CapacityRange, resolveCapacity, satisfies } from "../../volume/Capacity.ts"
 import * as Content from "../../volume/Content.ts"
@@ -12,7 +14,8 @@ import { VolumeIncompatible } from "../Errors.ts"
 import type { CreateVolumeRequest } from "../gen/csi_pb.ts"
 import { capabilities, newName } from "../Requests.ts"
 import type { ControllerConfig } from "./Config.ts"
-import { contentSource, originOf } from "./ContentSource.ts"
+import { contentSource, holderOf, originOf } from "./ContentSource.ts"
+import { inTurn } from "./InTurn.ts"
 import { classParameters } from "./Parameters.ts"
 
 /**
@@ -29,15 +32,10 @@ export const createVolume = (config: ControllerConfig) =>
     const spec = { id, directory: parameters.volumePath, sizeBytes, port: parameters.nvmePort }
     const content = yield* contentSource(request.volumeContentSource)
 
-    const made = Option.match(content, {
-      onNone: () => createOnce(spec, request.capacityRange, Option.none()),
-      onSome: (source) =>
-        reading(source)(
-          createOnce(spec, request.capacityRange, Option.some(originOf(source, request.capacityRange, sizeBytes)))
-        )
-    })
+    const origin = Option.map(content, (source) => originOf(source, request.capacityRange, sizeBytes))
     const lock = yield* VolumeLock
-    const volume = yield* lock.tryLock(id)(made)
+    const made = lock.tryLock(id)(createOnce(spec, request.capacityRange, origin))
+    const volume = yield* Option.match(content, { onNone: () => made, onSome: (source) => fromSource(source)(made) })
     return {
       volume: {
         volumeId: id,
@@ -52,16 +50,28 @@ export const createVolume = (config: ControllerConfig) =>
     }
   })
 
-/** Keeps what is read from being deleted or changed in between. */
-const reading = ({ id }: Content.Content) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(VolumeLock, (lock) => lock.withLockWithin(id, "8 seconds")(self))
+/** Keeps the source as it is meanwhile, and waits a little for what has to be copied. */
+const fromSource = (content: Content.Content) => <A, E, R>(made: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(VolumeLock, (lock) => {
+    const turn = lock.withLockWithin(content.id, "8 seconds")(made)
+    return content._tag === "Volume" ? inTurn(content.id)(turn) : turn
+  }).pipe(
+    Effect.retry({ while: isCopyRunning, schedule: Schedule.spaced("1 second"), times: 5 }),
+    measured({
+      total: snapshotOperationsTotal,
+      seconds: snapshotOperationDurationSeconds,
+      attributes: { operation: content._tag === "Volume" ? "clone" : "restore" }
+    })
+  )
+
+const isCopyRunning = (error: unknown) => error instanceof CopyRunning
 
 const createOnce = Effect.fnUntraced(
   function*(spec: CreateSpec, range: CapacityRange | undefined, origin: Option.Option<Origin>) {
     const rds = yield* RdsClient
     const found = yield* Option.match(origin, {
       onNone: () => rds.create(spec),
-      onSome: (source) => rds.createFrom(spec, source)
+      onSome: (source) => Effect.flatMap(holderOf(source.content), (holder) => rds.createFrom(spec, source, holder))
     })
     const misplaced = placeDifference(found, spec) ?? originDifference(found, origin)
     const volume = misplaced === undefined && roundedByGoDriver(found, spec)

@@ -1,6 +1,8 @@
 import { Effect, Option } from "effect"
 import { Fencing } from "../../attachment/Fencing.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
+import * as Content from "../../volume/Content.ts"
+import * as ItemComment from "../../volume/ItemComment.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
 import { VolumeNotFound } from "../Errors.ts"
 import type { ControllerGetVolumeRequest, ListVolumesRequest } from "../gen/csi_pb.ts"
@@ -32,8 +34,17 @@ const describe = (volume: RdsVolume, holders: ReadonlyArray<string>) => ({
   volume: { volumeId: volume.id, capacityBytes: volume.sizeBytes },
   status: {
     publishedNodeIds: [...holders],
-    volumeCondition: volume.exported
-      ? { abnormal: false, message: "exported by the appliance" }
-      : { abnormal: true, message: `slot ${volume.slot} is not exported by the appliance: no node can connect to it` }
+    volumeCondition: conditionOf(volume)
   }
 })
+
+const conditionOf = ({ comment, exported, slot }: RdsVolume) => {
+  if (exported) return { abnormal: false, message: "exported by the appliance" }
+  const copy = ItemComment.copyOf(comment)
+  return Option.isSome(copy)
+    ? {
+      abnormal: false,
+      message: `being copied to ${Content.describe(copy.value)}; until then no node can connect to it`
+    }
+    : { abnormal: true, message: `slot ${slot} is not exported by the appliance: no node can connect to it` }
+}
