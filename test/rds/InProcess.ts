@@ -13,7 +13,7 @@ import { makeSession } from "../../src/simulator/language/Session.ts"
 import { operator } from "../../src/simulator/menu/Menu.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
 import type { SimulatorOptions } from "../../src/simulator/SimulatorConfig.ts"
-import { clientOver } from "./Harness.ts"
+import { clientOver, until } from "./Harness.ts"
 
 /**
  * When a command is cut off: before it runs, after so many changes of the appliance, or when only its answer is left.
@@ -70,7 +70,8 @@ export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOpti
   const rds = yield* clientOver(Layer.succeed(SshTransport, { address: "in process", connect }), { pool: patient })
   const { jobs } = yield* Effect.provide(Volatile, context)
   const power = yield* Effect.provide(Power, context)
-  return { rds, device, breaks, jobs, reboot: power.reboot("1 millis") }
+  const reboot = Effect.andThen(power.reboot("1 millis"), until(power.isOn))
+  return { rds, device, breaks, jobs, reboot }
 })
 
 /** Limits that are not met when time is hurried and the machine is busy. */
