@@ -57,9 +57,18 @@ export const controllerCapabilities: Reasons = {
     promise: "What a new volume of the class can have: free space of its pool less the reserve",
     tests: ["test/e2e/Volumes.test.ts"]
   },
-  CREATE_DELETE_SNAPSHOT: { absent: "Not built yet" },
-  LIST_SNAPSHOTS: { absent: "Not built yet" },
-  CLONE_VOLUME: { absent: "Not built yet" },
+  CREATE_DELETE_SNAPSHOT: {
+    promise: "Cut by Btrfs at once, or copied where there is none; of a copy the source must be detached",
+    tests: ["test/e2e/Snapshots.test.ts", "test/e2e/SnapshotCrash.test.ts", "test/properties/rds-snapshots.test.ts"]
+  },
+  LIST_SNAPSHOTS: {
+    promise: "Everything that was cut, or an error; by source and by id",
+    tests: ["test/e2e/Snapshots.test.ts"]
+  },
+  CLONE_VOLUME: {
+    promise: "In the ways of a snapshot, and independent of its source from then on",
+    tests: ["test/e2e/Snapshots.test.ts", "test/properties/rds-snapshots.test.ts"]
+  },
   PUBLISH_READONLY: {
     promise: "Enforced on the node: a read-only mount, or a block device whose kernel refuses writes",
     tests: ["test/csi/node/ReadOnly.test.ts", "test/mount/linux/WriteProtection.test.ts", "test/e2e/Volumes.test.ts"]

@@ -52,11 +52,12 @@ export const sshPoolConfig = (flags: ApplianceFlags): SshPoolConfig => ({
 })
 
 /** Directory of the volumes and the mark of this cluster on them. */
-export const rdsConfig = ({ basePath, clusterId, hostAccess, poolReserve }: ApplianceFlags): RdsConfig => ({
+export const rdsConfig = ({ basePath, clusterId, hostAccess, poolReserve, snapshots }: ApplianceFlags): RdsConfig => ({
   base: basePath,
   clusterId,
   reserveBytes: poolReserve,
-  newVolumesLetIn: hostAccess === "holders" ? "nobody" : "any"
+  newVolumesLetIn: hostAccess === "holders" ? "nobody" : "any",
+  snapshots
 })
 
 /** What a StorageClass need not say. */

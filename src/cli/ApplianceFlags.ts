@@ -1,5 +1,6 @@
 import { Config, Duration, Option, Result } from "effect"
 import { type Command, Flag } from "effect/cli"
+import { snapshotModes } from "../rds/RdsConfig.ts"
 import { validateAddress } from "../volume/NvmeEndpoint.ts"
 import { ClusterId } from "../volume/OwnershipTag.ts"
 import { validateBase } from "../volume/PathRules.ts"
@@ -82,6 +83,14 @@ const hostAccess = choice("host-access", ["any", "holders"], "RDS_CSI_HOST_ACCES
   Flag.withDefault("any" as const)
 )
 
+const snapshots = choice("snapshots", snapshotModes, "RDS_CSI_SNAPSHOTS").pipe(
+  Flag.withDescription(
+    "How snapshots and clones are made: by btrfs where the pool has it, by copies of the backing file elsewhere (auto), by one " +
+      "of the two only, or not at all"
+  ),
+  Flag.withDefault("auto")
+)
+
 const connections = int("ssh-connections", { minimum: 1, maximum: 4 }).pipe(
   Flag.withDescription("SSH connections to the appliance; each runs one command at a time"),
   Flag.withDefault(4)
@@ -137,6 +146,7 @@ export const applianceFlags = {
   clusterId,
   poolReserve,
   hostAccess,
+  snapshots,
   connections,
   connectTimeout,
   readTimeout,

@@ -9,6 +9,15 @@ export class VolumeNotFound extends Schema.TaggedError<VolumeNotFound>()("Volume
   }
 }
 
+/** What a volume is to be made of does not exist. Maps to `NOT_FOUND`. */
+export class SourceNotFound extends Schema.TaggedError<SourceNotFound>()("SourceNotFound", {
+  what: Schema.String
+}) {
+  override get message() {
+    return `${this.what}, of which a volume is wanted, does not exist on the appliance`
+  }
+}
+
 /** The volume is neither staged nor published at the path. Maps to `NOT_FOUND`. */
 export class VolumeNotAtPath extends Schema.TaggedError<VolumeNotAtPath>()("VolumeNotAtPath", {
   volumeId: Schema.String,

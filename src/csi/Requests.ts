@@ -34,8 +34,8 @@ export const absolutePath = Effect.fnUntraced(function*(field: string, path: str
   return path
 })
 
-/** The REQUIRED name of a new volume, of any characters that the CSI spec allows in it. */
-export const volumeName = Effect.fnUntraced(function*(name: string) {
+/** The REQUIRED name of a new volume or snapshot, of any characters that the CSI spec allows in it. */
+export const newName = Effect.fnUntraced(function*(name: string) {
   yield* required("name", name)
   const bytes = new TextEncoder().encode(name).length
   if (bytes > maxNameBytes) {

@@ -17,6 +17,7 @@ import type {
   FailedPrecondition,
   InvalidToken,
   NodeNotFound,
+  SourceNotFound,
   Unimplemented,
   VolumeIncompatible,
   VolumeNotAtPath,
@@ -34,6 +35,7 @@ export type DriverError =
   | VolumeBusy
   | VolumeNotFound
   | VolumeNotAtPath
+  | SourceNotFound
   | NodeNotFound
   | VolumeIncompatible
   | FailedPrecondition
@@ -57,6 +59,7 @@ const codes: { readonly [Tag in DriverError["_tag"]]: StatusCode } = {
   VolumeBusy: "ABORTED",
   VolumeNotFound: "NOT_FOUND",
   VolumeNotAtPath: "NOT_FOUND",
+  SourceNotFound: "NOT_FOUND",
   NodeNotFound: "NOT_FOUND",
   VolumeIncompatible: "ALREADY_EXISTS",
   FailedPrecondition: "FAILED_PRECONDITION",
@@ -76,6 +79,12 @@ const codes: { readonly [Tag in DriverError["_tag"]]: StatusCode } = {
   ApplianceAuthFailed: "FAILED_PRECONDITION",
   ApplianceConflict: "FAILED_PRECONDITION",
   ApplianceRefused: "FAILED_PRECONDITION",
+  SourceMissing: "NOT_FOUND",
+  SourceTooLarge: "OUT_OF_RANGE",
+  MadeOfOther: "ALREADY_EXISTS",
+  SourceInUse: "FAILED_PRECONDITION",
+  SnapshotsUnsupported: "FAILED_PRECONDITION",
+  CopyRunning: "ABORTED",
   ConnectFailed: "UNAVAILABLE",
   ConnectedElsewhere: "FAILED_PRECONDITION",
   SubsystemNotOurs: "FAILED_PRECONDITION",

@@ -88,10 +88,16 @@ const specific: Record<FsType, ReadonlyArray<string>> = { ext4: ext, ext3: ext, 
 /** What every file system of a volume is mounted with: people may hand volumes to others, programs run from them. */
 const always = ["nosuid", "nodev"]
 
+/**
+ * XFS as well with `nouuid`: a clone and what is restored have the UUID of their source, and are to be mounted beside it. The
+ * kernel's check for it adds nothing where a device is found by its NQN.
+ */
+const alwaysFor: Record<FsType, ReadonlyArray<string>> = { ext4: always, ext3: always, xfs: [...always, "nouuid"] }
+
 const value = /^(?:[\w.]+|"[\w.:,-]+"|[\w.:-]+)$/
 
 /**
- * The options to mount a volume of this type with: `nosuid`, `nodev` and the class's `mountOptions`, each once. An entry
+ * The options to mount a volume of this type with: `nosuid`, `nodev`, for XFS `nouuid`, and the class's `mountOptions`, each once. An entry
  * may hold several options, divided by commas. What is unsafe or unknown is refused with the list of what is allowed.
  */
 export const mountFlags = (
@@ -102,7 +108,7 @@ export const mountFlags = (
   const refused = flags.find((flag) => !isAllowed(flag, fsType))
   if (refused !== undefined) return Result.fail(refusal(refused, fsType))
   const effective = flags.filter((flag) => flag !== "defaults" && !ignored.includes(flag))
-  return Result.succeed([...new Set([...always, ...effective])])
+  return Result.succeed([...new Set([...alwaysFor[fsType], ...effective])])
 }
 
 /** Splits at commas that are not inside a quoted value. */

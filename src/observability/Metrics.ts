@@ -150,6 +150,29 @@ export const migrationRemainingSeconds = gauge(
   "Time until the first deadline of a running migration; 0 when none runs."
 )
 
+/** Labels: `operation` (`create`, `delete`, `restore`, `clone`), `status`. */
+export const snapshotOperationsTotal = counter(
+  "rds_csi_snapshot_operations_total",
+  "Snapshots cut and deleted, and volumes made of snapshots or volumes. A copy counts each time that it is asked after."
+)
+/** Label: `operation`. */
+export const snapshotOperationDurationSeconds = histogram(
+  "rds_csi_snapshot_operation_duration_seconds",
+  "Duration of successful operations on snapshots. Of a copy: of one call that asks after it.",
+  operationSeconds
+)
+
+/** Label: `outcome` (`begun`, `again`, `completed`, `failed`). */
+export const copiesTotal = counter(
+  "rds_csi_copies_total",
+  "Copies of backing files on the appliance: begun, begun again after an interruption, seen complete, and stopped by an error."
+)
+/** Label: `target` (`snapshot`, `volume`). */
+export const copyProgressRatio = gauge(
+  "rds_csi_copy_progress_ratio",
+  "How far the copy is that was last asked after, from 0 to 1."
+)
+
 /** Label: `address` of the appliance. */
 export const rdsConnectionState = gauge(
   "rds_csi_rds_connection_state",

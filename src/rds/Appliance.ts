@@ -62,6 +62,8 @@ const DiskRow = Schema.Struct({
   "nvme-tcp-server-port": maybe(Bytes),
   "nvme-tcp-server-nqn": maybe(Text),
   "nvme-tcp-server-allow-host-name": maybe(Text),
+  fs: maybe(Text),
+  "fs-label": maybe(Text),
   "mount-point": maybe(Text),
   mounted: maybe(Flag),
   state: maybe(Text),
@@ -73,6 +75,16 @@ export const DiskRows = Schema.Array(DiskRow)
 /** A row of `/file`; `name` has no leading slash. */
 const FileRow = Schema.Struct({ name: Text, size: maybe(Bytes) })
 export const FileRows = Schema.Array(FileRow)
+
+/** A row of `/disk/btrfs/subvolume`: `name` is the last part of `fullname`, its path below the top of the file system. */
+const SubvolumeRow = Schema.Struct({
+  fs: maybe(Text),
+  name: maybe(Text),
+  fullname: maybe(Text),
+  "read-only": maybe(Flag)
+})
+export type SubvolumeRow = typeof SubvolumeRow.Type
+export const SubvolumeRows = Schema.Array(SubvolumeRow)
 
 /** What a new connection asks for: RouterOS' version, and how many enabled packages provide storage. */
 export const Version = Text

@@ -1,31 +1,45 @@
 import { Effect, Option } from "effect"
 import { formatBytes } from "../volume/Capacity.ts"
+import * as Content from "../volume/Content.ts"
+import * as ImageRecord from "../volume/ImageRecord.ts"
+import * as ItemComment from "../volume/ItemComment.ts"
 import { Nqn } from "../volume/Nqn.ts"
 import * as OwnershipTag from "../volume/OwnershipTag.ts"
-import { imagePath, normalise, type VolumePath, withoutSlash } from "../volume/PathRules.ts"
+import {
+  imagePath,
+  normalise,
+  subvolumeImagePath,
+  subvolumePath,
+  type VolumePath,
+  withoutSlash
+} from "../volume/PathRules.ts"
 import { VolumeId } from "../volume/VolumeId.ts"
-import { type DiskRow, DiskRows, FileRows } from "./Appliance.ts"
-import { ApplianceConflict, ApplianceRefused, PoolFull, type ScriptFailed } from "./Errors.ts"
+import { Count, type DiskRow, DiskRows, FileRows } from "./Appliance.ts"
+import { attachScript, exportArguments, type Item, itemArguments, itemVariables } from "./AttachImage.ts"
+import { countSubvolumes, labelOfPool } from "./Btrfs.ts"
+import { isUnmarked } from "./CopyJob.ts"
+import { ApplianceConflict, ApplianceRefused, MadeOfOther, type ScriptFailed } from "./Errors.ts"
 import { type Facts, read, report } from "./Facts.ts"
-import * as HostList from "./HostList.ts"
-import type { CreateSpec } from "./Model.ts"
+import type { CreateSpec, RdsVolume } from "./Model.ts"
 import { dropRecord, keepRecord, type Places, placesOf } from "./PathRecord.ts"
-import { inReadyPool, type Pool, readPool, reportPools } from "./Pools.ts"
+import { checkFree, inReadyPool, makeDirectories, type Pool, readPool, reportPools } from "./Pools.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
 import { join, ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
 import { disksWhere, findVolume, nameOf } from "./Volumes.ts"
 
-/** A spec with all that follows from it. */
-interface Plan extends CreateSpec {
-  readonly slot: string
-  readonly nqn: Nqn
-  readonly path: VolumePath
-  readonly tag: string
+/** A spec with all that follows from it. Its item is the one of a backing file beside others in the directory. */
+interface Plan extends CreateSpec, Item {
+  /** The subvolume of its own that a volume gets on a btrfs pool, and the backing file in it. */
+  readonly subvolume: VolumePath
+  readonly pathInSubvolume: VolumePath
+  /** Whether it gets one. */
+  readonly own: boolean
+  /** `/file` name of what is on record of a volume that is being made of something. */
+  readonly filling: string
   readonly places: Places
   readonly reserveBytes: bigint
-  readonly letsIn: RdsConfig["newVolumesLetIn"]
 }
 
 /** First attempt, directories, and what an earlier attempt left half done; each can be found out of date once. */
@@ -47,7 +61,7 @@ export const createVolume = (run: Run, config: RdsConfig) =>
       const volume = Option.getOrUndefined(
         yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), plan.id))
       )
-      if (volume?.exported === true) return volume
+      if (volume?.exported === true || (volume !== undefined && isBeingCopied(volume))) return volume
       if (volume !== undefined) return yield* refusal(`export volume ${plan.id}`, failure)
       const obstacles = Option.isSome(failure) ? facts : yield* look(run, lookScript(plan), attempt)
       script = yield* remedy(obstacles, plan, failure)
@@ -57,53 +71,66 @@ export const createVolume = (run: Run, config: RdsConfig) =>
     })
   })
 
+/** Off the network until that has ended. */
+const isBeingCopied = ({ comment }: RdsVolume) => Option.isSome(ItemComment.copyOf(comment))
+
 const planOf = (spec: CreateSpec, config: RdsConfig): Plan => ({
   ...spec,
   slot: VolumeId.slot(spec.id),
   nqn: Nqn.ofVolume(spec.id),
   path: imagePath(spec.directory, spec.id),
+  subvolume: subvolumePath(spec.directory, spec.id),
+  pathInSubvolume: subvolumeImagePath(spec.directory, spec.id),
+  own: config.snapshots === "auto" || config.snapshots === "btrfs",
+  filling: ImageRecord.fileOf(config.base, Content.ofVolume(spec.id)),
   tag: OwnershipTag.encode({ clusterId: config.clusterId, volumeId: spec.id }),
+  empty: true,
   places: placesOf(spec.id, config),
   reserveBytes: config.reserveBytes,
   letsIn: config.newVolumesLetIn
 })
 
-/** `vq`, the NQN; `vn` and `vf`, the file as `/file` and as `/disk` name it. No variable may have a property's name. */
-const variables = ({ nqn, path }: Plan) => ros`:local vq ${nqn}; :local vn ${withoutSlash(path)}; :local vf ("/" . $vn)`
+/**
+ * Besides those of the item: `vn` and `vf`, the file as `/file` and as `/disk` name it; `vs`, the volume's subvolume, and `vg`, the
+ * file in that. No variable may have a property's name.
+ */
+const variables = (plan: Plan) =>
+  ros`${itemVariables(plan)} :local vs ${withoutSlash(plan.subvolume)};
+    :local vn ($vs . ".img"); :local vf ("/" . $vn); :local vg ("/" . $vs . "/disk.img")`
 
 const createScript = (plan: Plan): RosScript =>
   ros`${variables(plan)};
-    :if ([:len [/disk/find where nvme-tcp-server-nqn=$vq or slot=${plan.slot} or file-path=$vf]] = 0) do={
+    :if ([:len [/disk/find where nvme-tcp-server-nqn=$vq or slot=$vl or file-path=$vf or file-path=$vg]] = 0) do={
       ${inReadyPool(ros`${plan.sizeBytes + plan.reserveBytes}`, addScript(plan))}
     } else={
       :foreach i in=[/disk/find where nvme-tcp-server-nqn=$vq and type=file and !nvme-tcp-export] do={
-        /disk/set $i nvme-tcp-export=yes
+        :if (${isUnmarked}) do={ /disk/set $i nvme-tcp-export=yes }
       }
     };
     ${forget(plan)}
     ${readBack}`
 
-/** Unless there is such a file already, or not the directory; a pool's mount point need not be listed as one. */
+/** Unless there is something of the volume already, or not the directory; a mount point need not be listed as one. */
 const addScript = (plan: Plan): RosScript => {
   const directory = withoutSlash(plan.directory)
-  return ros`:if (([:len [/file/find where name=$vn]] = 0)
+  return ros`:if (([:len [/file/find where name=$vn or name=$vs or name=${plan.filling}]] = 0)
       && (($pp = ${directory}) || ([:len [/file/find where name=${directory}]] > 0))) do={
-    ${keepRecord(plan.places, withoutSlash(plan.path))}
-    /disk/add ${item(plan)} file-size=${plan.sizeBytes} ${exportArguments(plan)}
+    ${plan.own ? makeSubvolume : ros`:local bl "";`}
+    :if ([:len $bl] = 0) do={ ${keepRecord(plan.places, withoutSlash(plan.path))} };
+    /disk/add ${itemArguments} file-size=${plan.sizeBytes} ${exportArguments(plan)}
   }`
 }
+
+/** On a pool that can have them. From then on the file is the one in it. */
+const makeSubvolume = ros`${labelOfPool}
+  :if ([:len $bl] > 0) do={
+    /disk/btrfs/subvolume/add fs=$bl name=[:pick $vs ([:len $pp] + 1) [:len $vs]];
+    :set vf $vg
+  };`
 
 /** Once the item is there, it tells where the file is. */
 const forget = ({ path, places }: Plan) =>
   dropRecord(places, withoutSlash(path), ros`[:len [/disk/find where nvme-tcp-server-nqn=$vq]] > 0`)
-
-/** RouterOS mounts the file system inside the image unless told not to: a second writer beside the node. */
-const item = ({ slot, tag }: Plan) => ros`type=file slot=${slot} file-path=$vf mount-filesystem=no comment=${tag}`
-
-const exportArguments = ({ letsIn, port }: Plan) => {
-  const limit = letsIn === "nobody" ? [ros`nvme-tcp-server-allow-host-name=${HostList.encode([])}`] : []
-  return ros`nvme-tcp-server-nqn=$vq nvme-tcp-server-port=${port} ${limit} nvme-tcp-export=yes`
-}
 
 const readBack = report("disks", disksWhere(ros`nvme-tcp-server-nqn=$vq`))
 
@@ -113,8 +140,10 @@ const lookScript = (plan: Plan): RosScript =>
     variables(plan),
     readBack,
     reportPools,
-    report("taken", disksWhere(ros`slot=${plan.slot} or file-path=$vf`)),
-    report("files", ros`[/file/print detail as-value where name=$vn]`)
+    report("taken", disksWhere(ros`slot=$vl or file-path=$vf or file-path=$vg`)),
+    report("files", ros`[/file/print detail as-value where name=$vn or name=$vs or name=($vs . "/disk.img")]`),
+    report("subvolumes", ros`${countSubvolumes(plan.id)}`),
+    report("filling", ros`[:len [/file/find where name=${plan.filling}]]`)
   ], ros`;`)
 
 /** The script that gets the volume past what was reported; fails when a person has to. */
@@ -122,14 +151,18 @@ const remedy = Effect.fnUntraced(function*(facts: Facts, plan: Plan, failure: Op
   const pool = yield* readPool(facts, plan.path)
   const taken = yield* read(facts, "taken", DiskRows)
   const files = yield* read(facts, "files", FileRows)
-  const stranger = taken.find((row) => !isHalfMade(row, plan))
+  const hasSubvolume = (yield* read(facts, "subvolumes", Count)) > 0n
+  if ((yield* read(facts, "filling", Count)) > 0n) return yield* isBeingFilled(plan)
+  const present: Plan = hasSubvolume ? { ...plan, path: plan.pathInSubvolume } : plan
+  const stranger = taken.find((row) => !isHalfMade(row, present))
   if (stranger !== undefined) return yield* inTheWay(stranger, plan)
-  const [leftover] = files
+  const leftover = files.find((file) => normalise(file.name) === present.path)
   yield* checkSpace(pool, plan, leftover?.size ?? 0n)
-  if (leftover !== undefined && (leftover.size ?? 0n) > plan.sizeBytes) return yield* leftoverTooLarge(plan)
-  if (leftover !== undefined || taken.length > 0) return finishScript(plan)
+  if (leftover !== undefined && (leftover.size ?? 0n) > plan.sizeBytes) return yield* leftoverTooLarge(present)
+  if (leftover !== undefined || taken.length > 0 || hasSubvolume) return finishScript(present)
+  if (files.length > 0) return yield* directoryInTheWay(plan)
   if (Option.isSome(failure)) return yield* refusal(`create volume ${plan.id}`, failure)
-  return ros`${makeDirectories(pool, plan)}; ${createScript(plan)}`
+  return ros`${makeDirectories(pool, plan.directory)} ${createScript(plan)}`
 })
 
 /** An item that this very volume's interrupted creation left: its slot, its file, our tag, but not exported yet. */
@@ -137,39 +170,16 @@ const isHalfMade = (row: DiskRow, { path, slot, tag }: Plan) =>
   row.type === "file" && row.slot === slot && normalise(row["file-path"] ?? "") === path && row.comment === tag
 
 const checkSpace = (pool: Pool, { id, reserveBytes, sizeBytes }: Plan, presentBytes: bigint) =>
-  pool.freeBytes >= sizeBytes - presentBytes + reserveBytes ? Effect.void : Effect.fail(
-    new PoolFull({
-      message: `pool ${pool.mountPoint} has ${formatBytes(pool.freeBytes)} free, too little for volume ${id} of ` +
-        `${formatBytes(sizeBytes)} and the reserve of ${formatBytes(reserveBytes)}: delete volumes or add drives`
-    })
-  )
+  checkFree(pool, sizeBytes - presentBytes, {
+    reserveBytes,
+    purpose: `for volume ${id} of ${formatBytes(sizeBytes)}`
+  })
 
 /**
  * A file that no item uses and that carries this volume's name may hold its data: it is attached, never cut or
  * replaced.
  */
-const finishScript = (plan: Plan): RosScript => {
-  const half = ros`slot=${plan.slot} and file-path=$vf and comment=${plan.tag}`
-  return ros`${variables(plan)};
-    :if ([:len [/disk/find where slot=${plan.slot} or file-path=$vf or nvme-tcp-server-nqn=$vq]] = 0) do={
-      /disk/add ${item(plan)}
-    };
-    :foreach i in=[/disk/find where ${half} and size<${plan.sizeBytes}] do={ /disk/set $i file-size=${plan.sizeBytes} };
-    :foreach i in=[/disk/find where ${half}] do={ /disk/set $i ${exportArguments(plan)} };
-    ${forget(plan)}
-    ${readBack}`
-}
-
-const makeDirectories = ({ mountPoint }: Pool, { directory }: Plan) => {
-  const below = withoutSlash(directory).slice(mountPoint.length).split("/").filter((segment) => segment !== "")
-  const names = below.map((_, i) => [mountPoint, ...below.slice(0, i + 1)].join("/"))
-  return join(
-    names.map((name) =>
-      ros`:if ([:len [/file/find where name=${name}]] = 0) do={ /file/add type=directory name=${name} }`
-    ),
-    ros`;`
-  )
-}
+const finishScript = (plan: Plan): RosScript => ros`${attachScript(plan)} ${forget(plan)} ${readBack}`
 
 const inTheWay = (row: DiskRow, { id, path, slot }: Plan) =>
   new ApplianceConflict({
@@ -177,8 +187,22 @@ const inTheWay = (row: DiskRow, { id, path, slot }: Plan) =>
       `${row.slot === slot ? `the slot ${slot}` : `the file ${path}`} and is not this volume; remove or rename it`
   })
 
+const directoryInTheWay = ({ id, subvolume }: Plan) =>
+  new ApplianceConflict({
+    message:
+      `volume ${id} cannot be created: ${subvolume} exists on the appliance and is not this volume's subvolume; ` +
+      "remove or rename it"
+  })
+
 const leftoverTooLarge = ({ id, path, sizeBytes }: Plan) =>
   new ApplianceConflict({
     message: `volume ${id} cannot be created: the file ${path} exists and is larger than ${formatBytes(sizeBytes)}; ` +
       "it may hold data, so it is left alone: remove or rename it"
+  })
+
+const isBeingFilled = ({ filling, id }: Plan) =>
+  new MadeOfOther({
+    message:
+      `volume ${id} is being made of a snapshot or of another volume (${filling} on the appliance); delete it, or ` +
+      "ask for what it is"
   })

@@ -1,4 +1,4 @@
-import { ros, type RosScript } from "./RouterOs.ts"
+import { ros, type RosScript, unended } from "./RouterOs.ts"
 
 /** What became of a script, as its output tells. RouterOS answers exit status 0 whatever happened. */
 export type Outcome =
@@ -16,7 +16,7 @@ export type Outcome =
  * `<nonce> err <text>`. Errors of the parser escape it: they abort the whole line before anything runs.
  */
 export const wrap = (script: RosScript, nonce: string): RosScript =>
-  ros`:onerror e in={ ${script}; :put ${`${nonce} ok`} } do={ :put (${`${nonce} err `} . $e) }`
+  ros`:onerror e in={ ${unended(script)}; :put ${`${nonce} ok`} } do={ :put (${`${nonce} err `} . $e) }`
 
 /** The verdict of the output of `wrap(script, nonce)`. Lines may end in CRLF, as RouterOS prints them. */
 export const verdict = (output: string, nonce: string): Outcome => {

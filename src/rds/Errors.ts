@@ -36,6 +36,28 @@ export class ApplianceRefused extends Schema.TaggedError<ApplianceRefused>()("Ap
   message: Schema.String
 }) {}
 
+/** What a snapshot or volume is to be made of is not there. */
+export class SourceMissing extends Schema.TaggedError<SourceMissing>()("SourceMissing", { message: Schema.String }) {}
+
+/** What a volume is to be made of does not fit into the size that is asked for. */
+export class SourceTooLarge extends Schema.TaggedError<SourceTooLarge>()("SourceTooLarge", {
+  message: Schema.String
+}) {}
+
+/** The name belongs to a snapshot or volume that is made of something else. */
+export class MadeOfOther extends Schema.TaggedError<MadeOfOther>()("MadeOfOther", { message: Schema.String }) {}
+
+/** What has to be copied is in use, and a copy of something that is being written would be of no moment in time. */
+export class SourceInUse extends Schema.TaggedError<SourceInUse>()("SourceInUse", { message: Schema.String }) {}
+
+/** Snapshots and clones are not to be had where the volume lies; the message says what helps. */
+export class SnapshotsUnsupported extends Schema.TaggedError<SnapshotsUnsupported>()("SnapshotsUnsupported", {
+  message: Schema.String
+}) {}
+
+/** A copy runs on the appliance; what needs its end, or the volume that it reads, has to be asked for again. */
+export class CopyRunning extends Schema.TaggedError<CopyRunning>()("CopyRunning", { message: Schema.String }) {}
+
 /** Everything that an operation on the appliance can fail with; each `message` is fit for a gRPC status. */
 export type RdsError =
   | ApplianceUnavailable
@@ -45,6 +67,12 @@ export type RdsError =
   | PoolFull
   | ApplianceConflict
   | ApplianceRefused
+  | SourceMissing
+  | SourceTooLarge
+  | MadeOfOther
+  | SourceInUse
+  | SnapshotsUnsupported
+  | CopyRunning
 
 /**
  * RouterOS stopped a script with a run-time error, in its own words; earlier statements have run. It never leaves this

@@ -1,5 +1,6 @@
 import { Effect, Option } from "effect"
 import { formatBytes } from "../volume/Capacity.ts"
+import * as ItemComment from "../volume/ItemComment.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { DiskRows } from "./Appliance.ts"
 import { PoolFull } from "./Errors.ts"
@@ -8,6 +9,7 @@ import type { RdsVolume } from "./Model.ts"
 import { inReadyPool, readPool, reportPools } from "./Pools.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
+import { releaseVolume } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
 import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
@@ -17,23 +19,41 @@ import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
  * still smaller does a second one ask why. Shrinking a backing file would cut off data, so `file-size` is never set to
  * less.
  */
-export const growVolume = (run: Run, { reserveBytes }: RdsConfig) =>
+export const growVolume = (run: Run, config: RdsConfig) =>
   Effect.fn("RdsClient.grow")(function*(id: VolumeId, sizeBytes: bigint) {
-    const { facts, failure } = yield* change(
-      run,
-      growScript(id, sizeBytes, reserveBytes),
-      readBack(id),
-      `grow volume ${id}`
-    )
-    const volume = yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), id))
+    const { reserveBytes } = config
+    const first = yield* growOnce(run, id, sizeBytes, reserveBytes)
+    const { failure, volume } = Option.exists(first.volume, isKept(sizeBytes))
+      ? yield* Effect.andThen(
+        Effect.forEach(Option.toArray(first.volume), releaseVolume(run, config)),
+        growOnce(run, id, sizeBytes, reserveBytes)
+      )
+      : first
     if (Option.isNone(volume) || volume.value.sizeBytes >= sizeBytes) return volume
     yield* checkPool(run, volume.value, sizeBytes, reserveBytes)
     return yield* refusal(`grow volume ${id} from ${formatBytes(volume.value.sizeBytes)}`, failure)
   })
 
+/** Too small, and kept as it is for a copy; what is copied must not change its size. */
+const isKept = (sizeBytes: bigint) => (volume: RdsVolume) =>
+  volume.sizeBytes < sizeBytes && Option.isSome(ItemComment.copyOf(volume.comment))
+
+const growOnce = Effect.fnUntraced(function*(run: Run, id: VolumeId, sizeBytes: bigint, reserveBytes: bigint) {
+  const { facts, failure } = yield* change(
+    run,
+    growScript(id, sizeBytes, reserveBytes),
+    readBack(id),
+    `grow volume ${id}`
+  )
+  const volume = yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), id))
+  return { failure, volume }
+})
+
 /** `vn` is the backing file as `/file` names it, `nd` what the pool must have free. */
 const growScript = (id: VolumeId, sizeBytes: bigint, reserveBytes: bigint): RosScript =>
-  ros`:foreach d in=[/disk/find where ${withNqnOf(id)} and type=file and size<${sizeBytes}] do={
+  ros`:foreach d in=[/disk/find where ${
+    withNqnOf(id)
+  } and type=file and size<${sizeBytes} and !(comment~"copying=")] do={
       :local vn [:tostr [/disk/get $d file-path]];
       :if ([:pick $vn 0] = "/") do={ :set vn [:pick $vn 1 [:len $vn]] };
       :local nd (${sizeBytes + reserveBytes} - [/disk/get $d size]);

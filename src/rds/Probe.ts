@@ -9,6 +9,12 @@ import type { SshSession } from "./SshTransport.ts"
 /** The first release that lets a driver choose the NQN of an export (`nvme-tcp-server-nqn`). */
 const floor = { major: 7, minor: 21 }
 
+/** Whether a version that RouterOS tells is at least that one. */
+export const isAtLeast = (version: string, wanted: { readonly major: number; readonly minor: number }): boolean => {
+  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(version) ?? []
+  return Number(major) > wanted.major || (Number(major) === wanted.major && Number(minor) >= wanted.minor)
+}
+
 const script = join([
   report("version", ros`[/system/resource/get version]`),
   report("storage", ros`[:len [/system/package/find where name="rose-storage" and !disabled]]`)
@@ -18,8 +24,7 @@ const script = join([
 export const probe = Effect.fnUntraced(function*(session: SshSession, limit: Duration.Input) {
   const facts = yield* exec(session, script, limit).pipe(Effect.catchTag("ScriptFailed", unsupported))
   const version = yield* read(facts, "version", Version)
-  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(version) ?? []
-  if (Number(major) < floor.major || (Number(major) === floor.major && Number(minor) < floor.minor)) {
+  if (!isAtLeast(version, floor)) {
     return yield* new ApplianceUnsupported({
       message: `the appliance runs RouterOS ${version}: this driver needs ${floor.major}.${floor.minor} or newer, ` +
         "which can set the NQN of an export; upgrade the appliance"

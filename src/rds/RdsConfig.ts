@@ -11,6 +11,15 @@ export interface RdsConfig {
   readonly reserveBytes: bigint
   /** Whether new volumes let in every host or, until {@link RdsClient.limitHosts} says who, nobody. */
   readonly newVolumesLetIn: "any" | "nobody"
+  readonly snapshots: SnapshotMode
 }
+
+/**
+ * How snapshots and clones are made: `btrfs`, by subvolumes of a btrfs pool; `copy`, by copies of the backing file; `auto`,
+ * whichever a volume and its pool allow, `btrfs` first; `off`, not at all. New volumes get a subvolume of their own in `auto`
+ * and `btrfs`.
+ */
+export type SnapshotMode = (typeof snapshotModes)[number]
+export const snapshotModes = ["auto", "btrfs", "copy", "off"] as const
 
 export const defaultReserveBytes = 1n << 30n

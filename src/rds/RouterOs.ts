@@ -40,6 +40,13 @@ export const ros = (template: TemplateStringsArray, ...values: ReadonlyArray<Ros
 export const join = (fragments: ReadonlyArray<RosScript>, separator: RosScript): RosScript =>
   ros`${fragments.flatMap((fragment, i) => i === 0 ? [fragment] : [separator, fragment])}`
 
+/** The text of the script as a literal, for commands that run or keep a script. */
+export const quoted = (script: RosScript): RosScript => new Script(Result.flatMap(script.text, encodeText))
+
+/** The script to put a `;` behind: without those at its end, since nobody has seen what RouterOS makes of two. */
+export const unended = (script: RosScript): RosScript =>
+  new Script(Result.map(script.text, (text) => text.replace(/[;\s]+$/, "")))
+
 /** The line to send, or the first value that could not be encoded. */
 export const render = (script: RosScript): Result.Result<string, Unencodable> => script.text
 

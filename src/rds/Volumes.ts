@@ -73,7 +73,8 @@ const toVolume = (row: DiskRow, id: VolumeId): Result.Result<RdsVolume, Applianc
     exported: row["nvme-tcp-export"] === true,
     port: Number(row["nvme-tcp-server-port"] ?? defaultPort),
     allowedHosts: HostList.parse(row["nvme-tcp-server-allow-host-name"] ?? ""),
-    owner: OwnershipTag.parse(row.comment ?? "")
+    owner: OwnershipTag.parse(row.comment ?? ""),
+    comment: row.comment ?? ""
   })
 }
 

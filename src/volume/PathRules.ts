@@ -1,4 +1,4 @@
-import { Result, Schema } from "effect"
+import { Option, Result, Schema } from "effect"
 import { InvalidArgument } from "./Errors.ts"
 import type { SnapshotId } from "./SnapshotId.ts"
 import type { VolumeId } from "./VolumeId.ts"
@@ -27,7 +27,12 @@ const problemOf = (path: string): string | undefined => {
 export const VolumePath = Schema.String.check(Schema.makeFilter(problemOf)).pipe(Schema.brand("VolumePath"))
 export type VolumePath = typeof VolumePath.Type
 
+const imageName = "disk.img"
+
 const isVolumePath = Schema.is(VolumePath)
+
+/** The path, if it is absolute and clean. */
+export const asVolumePath: (path: string) => Option.Option<VolumePath> = Option.liftPredicate(isVolumePath)
 
 const validate = (path: string, field: string): Result.Result<VolumePath, InvalidArgument> => {
   const invalid = (problem: string | undefined) =>
@@ -58,6 +63,30 @@ export const isUnder = (base: VolumePath, path: string): boolean =>
 /** The backing file of a new volume or snapshot: `<directory>/<id>.img`. */
 export const imagePath = (directory: VolumePath, id: VolumeId | SnapshotId): VolumePath =>
   VolumePath.make(`${directory}/${id}.img`)
+
+/** The btrfs subvolume of a volume or snapshot that has one of its own: `<directory>/<id>`. */
+export const subvolumePath = (directory: VolumePath, id: VolumeId | SnapshotId): VolumePath =>
+  VolumePath.make(`${directory}/${id}`)
+
+/**
+ * The backing file in a subvolume of its own: `<directory>/<id>/disk.img`. The file's name is the same in all of them, since
+ * a snapshot of a subvolume holds what the subvolume holds.
+ */
+export const subvolumeImagePath = (directory: VolumePath, id: VolumeId | SnapshotId): VolumePath =>
+  VolumePath.make(`${subvolumePath(directory, id)}/${imageName}`)
+
+/** The directory of a volume whose backing file is at `path`, in either form; none if the file is not that volume's. */
+export const directoryOf = (path: string, id: VolumeId | SnapshotId): Option.Option<VolumePath> => {
+  const ending = [`/${id}.img`, `/${id}/${imageName}`].find((end) => path.endsWith(end))
+  return asVolumePath(path.slice(0, path.length - (ending ?? path).length))
+}
+
+/** Whether the backing file is in a subvolume of its own. */
+export const isInSubvolume = (path: string, id: VolumeId | SnapshotId): boolean => path.endsWith(`/${id}/${imageName}`)
+
+/** The subvolume that a backing file of that kind is in. */
+export const subvolumeOf = (image: VolumePath): VolumePath =>
+  VolumePath.make(image.slice(0, image.length - imageName.length - 1))
 
 /** The form in which `/file` names it: RouterOS prints file names without the leading slash that `/disk` shows. */
 export const withoutSlash = (path: string): string => path.replace(/^\/+/, "")

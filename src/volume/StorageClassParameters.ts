@@ -39,7 +39,7 @@ const keys = [
 const keysWithoutEffect = ["fsType", "sshPort", "nqnPrefix"]
 
 /** Keys by which the CO speaks to its own sidecars; `GetCapacity` receives them as well. */
-const coPrefix = "csi.storage.k8s.io/"
+export const coPrefix = "csi.storage.k8s.io/"
 
 /**
  * Decodes the parameters of a StorageClass. An empty value counts as a key that is not given. Unknown keys and values

@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../../src/csi/gen/csi_pb.ts"
 import type { RpcFailure } from "../support/GrpcClient.ts"
-import { type CreateFields, createRequest, filesystem, GiB } from "../support/Requests.ts"
+import { type CreateFields, createRequest, filesystem, fromSnapshot, fromVolume, GiB } from "../support/Requests.ts"
 import { base, TestCluster } from "../support/TestCluster.ts"
 
 const { method } = Controller
@@ -108,11 +108,16 @@ const refusedCreates: ReadonlyArray<{
   { title: "a port out of range", change: { parameters: { nvmePort: "70000" } }, says: ["nvmePort", "70000", "65535"] },
   { title: "an address that is none", change: { parameters: { nvmeAddress: "rds" } }, says: ["nvmeAddress", "rds"] },
   { title: "a bad ctrlLossTmo", change: { parameters: { ctrlLossTmo: "-2" } }, says: ["ctrlLossTmo", "-2", "-1"] },
-  {
-    title: "a content source",
-    change: { volumeContentSource: { type: { case: "volume", value: { volumeId: unknownId } } } },
-    says: ["volume_content_source"]
-  },
+  { title: "a content source of no kind", change: { volumeContentSource: {} }, says: ["volume_content_source.type"] },
+  { title: "a content source without id", change: fromSnapshot(""), says: ["snapshot.snapshot_id"] },
+  ...[unknownId, "nonsense/.."].flatMap((id) =>
+    [fromVolume(id), fromSnapshot(id)].map((change, i) => ({
+      title: `the content of ${i === 0 ? "a volume" : "a snapshot"} ${id}, which does not exist`,
+      change,
+      code: "NOT_FOUND",
+      says: [id, "does not exist"]
+    }))
+  ),
   { title: "mutable parameters", change: { mutableParameters: { speed: "1" } }, says: ["mutable_parameters", "speed"] }
 ]
 
@@ -145,6 +150,16 @@ layer(TestCluster.layer(), { excludeTestServices: true })("bad input", (it) => {
             "NOT_FOUND",
             []
           )
+          yield* refused(
+            () => client.call(method.createSnapshot, { sourceVolumeId: volumeId, name: "s" }),
+            "NOT_FOUND",
+            []
+          )
+          const filtered = [{ snapshotId: volumeId }, { sourceVolumeId: volumeId }]
+          for (const filter of filtered) {
+            assert.deepStrictEqual((yield* client.call(method.listSnapshots, filter)).entries, [])
+          }
+          yield* client.call(method.deleteSnapshot, { snapshotId: volumeId })
           yield* client.call(method.deleteVolume, { volumeId })
           yield* client.call(method.controllerUnpublishVolume, { volumeId, nodeId: "node-a" })
         }),
@@ -167,12 +182,24 @@ layer(TestCluster.layer(), { excludeTestServices: true })("bad input", (it) => {
       yield* check(client.call(method.controllerExpandVolume, { volumeId: "x" }), "capacity_range")
       yield* check(client.call(method.controllerGetVolume, {}), "volume_id")
       yield* check(client.call(method.listVolumes, { maxEntries: -1 }), "max_entries")
+      yield* check(client.call(method.createSnapshot, { sourceVolumeId: "x" }), "name")
+      yield* check(client.call(method.createSnapshot, { name: "x" }), "source_volume_id")
+      yield* check(client.call(method.deleteSnapshot, {}), "snapshot_id")
+      yield* check(client.call(method.listSnapshots, { maxEntries: -1 }), "max_entries")
+      const classed = { sourceVolumeId: unknownId, name: "x" }
+      yield* check(
+        client.call(method.createSnapshot, { ...classed, parameters: { volumePath: "/else" } }),
+        "volumePath"
+      )
+      yield* check(client.call(method.createSnapshot, { ...classed, parameters: { pool: "x" } }), "pool")
     }))
 
   it.effect("a token that was never given out is ABORTED", () =>
-    refused(({ client }) => client.call(method.listVolumes, { startingToken: "invalid-token" }), "ABORTED", [
-      "invalid-token"
-    ]))
+    Effect.forEach(
+      [method.listVolumes, method.listSnapshots] as const,
+      (list) =>
+        refused(({ client }) => client.call(list, { startingToken: "invalid-token" }), "ABORTED", ["invalid-token"])
+    ))
 
   it.effect("a node that is not known is NOT_FOUND", () =>
     Effect.gen(function*() {

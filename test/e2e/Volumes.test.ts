@@ -1,8 +1,8 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { Controller, VolumeCapability_AccessMode_Mode as Mode } from "../../src/csi/gen/csi_pb.ts"
-import { controllerCalls } from "../support/ControllerCalls.ts"
 import { holdings } from "../support/Holdings.ts"
+import { leavingNothing } from "../support/LeavingNothing.ts"
 import { block, type CreateFields, filesystem, GiB, pvc } from "../support/Requests.ts"
 import { base, TestCluster } from "../support/TestCluster.ts"
 
@@ -17,22 +17,6 @@ const addedByGoDriver = (id: string, size: string) =>
 
 const sharedMount = { ...filesystem, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } }
 const sharedBlock = { ...block, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } }
-
-/** The cluster, with the calls; whatever the test makes it must remove again. */
-const leavingNothing = <E>(
-  test: (
-    cluster: TestCluster["Service"] & { readonly controller: ReturnType<typeof controllerCalls> }
-  ) => Effect.Effect<
-    void,
-    E
-  >
-) =>
-  Effect.gen(function*() {
-    const cluster = yield* TestCluster
-    const before = yield* holdings(cluster.simulator)
-    yield* test({ ...cluster, controller: controllerCalls(cluster.client) })
-    assert.deepStrictEqual(yield* holdings(cluster.simulator), before)
-  })
 
 layer(TestCluster.layer(), { excludeTestServices: true })("volumes", (it) => {
   it.effect("ListVolumes pages by id; a token stays good when the volume it names is deleted meanwhile", () =>

@@ -11,6 +11,11 @@ describe("mountFlags", () => {
     assert.deepStrictEqual(flagsOf("ext4", ["nodev", "noexec"]), ["nosuid", "nodev", "noexec"])
   })
 
+  it("XFS is mounted nouuid, since a restored volume has the UUID of its source; asking for it changes nothing", () => {
+    assert.deepStrictEqual(flagsOf("xfs", []), ["nosuid", "nodev", "nouuid"])
+    assert.deepStrictEqual(flagsOf("xfs", ["nouuid", "noatime"]), ["nosuid", "nodev", "nouuid", "noatime"])
+  })
+
   it("takes what users need, in one entry or several", () => {
     assert.deepStrictEqual(flagsOf("ext4", ["noatime,discard", "data=ordered", "commit=30"]), [
       "nosuid",
@@ -20,7 +25,7 @@ describe("mountFlags", () => {
       "data=ordered",
       "commit=30"
     ])
-    assert.deepStrictEqual(flagsOf("xfs", ["nouuid", "logbsize=256k"]), ["nosuid", "nodev", "nouuid", "logbsize=256k"])
+    assert.deepStrictEqual(flagsOf("xfs", ["logbsize=256k"]), ["nosuid", "nodev", "nouuid", "logbsize=256k"])
   })
 
   it("every option that the Go driver took and that made sense is still taken; fstab's own have no effect", () => {
@@ -39,7 +44,7 @@ describe("mountFlags", () => {
 
   it("keeps SELinux labels with commas whole", () => {
     const label = "context=\"system_u:object_r:container_file_t:s0:c1,c2\""
-    assert.deepStrictEqual(flagsOf("xfs", [label, "noatime"]), ["nosuid", "nodev", label, "noatime"])
+    assert.deepStrictEqual(flagsOf("xfs", [label, "noatime"]), ["nosuid", "nodev", "nouuid", label, "noatime"])
   })
 
   it.each(

@@ -5,7 +5,7 @@ import type { VolumeId } from "../../src/volume/VolumeId.ts"
 import { base, GiB, path, quietly, spec } from "../rds/Harness.ts"
 import { type Break, hurried, startInProcess } from "../rds/InProcess.ts"
 
-type Appliance = Effect.Success<typeof startInProcess>
+type Appliance = Effect.Success<ReturnType<typeof startInProcess>>
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
@@ -106,7 +106,7 @@ quietly("volumes on an appliance whose connections break", (it) => {
     [Arbitrary.array(Arbitrary.schema(Step), { maxLength: 5 })],
     ([steps]) =>
       Effect.gen(function*() {
-        const appliance = yield* startInProcess
+        const appliance = yield* startInProcess()
         let model: ReadonlyMap<VolumeId, Expected> = new Map()
         for (const step of steps) {
           const outcome = yield* runStep(appliance, model, step, step.breaks.map(toBreak))

@@ -28,7 +28,8 @@ export const rdsConfig: RdsConfig = {
   clusterId: ClusterId.schema.make("prod"),
   base,
   reserveBytes: defaultReserveBytes,
-  newVolumesLetIn: "any"
+  newVolumesLetIn: "any",
+  snapshots: "auto"
 }
 
 /** A create of `1 GiB` under the base; `name` becomes the id. */

@@ -12,7 +12,8 @@ import { Faults } from "../../src/simulator/faults/Faults.ts"
 import { makeSession } from "../../src/simulator/language/Session.ts"
 import { operator } from "../../src/simulator/menu/Menu.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
-import { clientOver } from "./Harness.ts"
+import type { SimulatorOptions } from "../../src/simulator/SimulatorConfig.ts"
+import { clientOver, until } from "./Harness.ts"
 
 /**
  * When a command is cut off: before it runs, after so many changes of the appliance, or when only its answer is left.
@@ -23,8 +24,8 @@ export type Break = "none" | "before" | number | "after"
  * The simulated appliance without SSH, for tests that run thousands of commands: the driver's own client and pool over
  * sessions that call the appliance's console. `breaks` are used up by the commands in their order.
  */
-export const startInProcess = Effect.gen(function*() {
-  const config = Simulator.config({})
+export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOptions = {}) {
+  const config = Simulator.config(options)
   const context = yield* Layer.build(
     Console.layer.pipe(
       Layer.provideMerge(Power.layer),
@@ -67,7 +68,10 @@ export const startInProcess = Effect.gen(function*() {
   })
 
   const rds = yield* clientOver(Layer.succeed(SshTransport, { address: "in process", connect }), { pool: patient })
-  return { rds, device, breaks }
+  const { jobs } = yield* Effect.provide(Volatile, context)
+  const power = yield* Effect.provide(Power, context)
+  const reboot = Effect.andThen(power.reboot("1 millis"), until(power.isOn))
+  return { rds, device, breaks, jobs, reboot }
 })
 
 /** Limits that are not met when time is hurried and the machine is busy. */

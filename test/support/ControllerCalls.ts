@@ -5,6 +5,13 @@ import { type CreateFields, createRequest, filesystem } from "./Requests.ts"
 
 const { method } = Controller
 
+type ListFields = {
+  readonly maxEntries?: number
+  readonly startingToken?: string
+  readonly snapshotId?: string
+  readonly sourceVolumeId?: string
+}
+
 /** Calls of the Controller service as the sidecars make them, with the fields that matter to a test. */
 export const controllerCalls = ({ call }: GrpcClient) => ({
   create: (name: string, change: CreateFields = {}) =>
@@ -13,6 +20,16 @@ export const controllerCalls = ({ call }: GrpcClient) => ({
       capacityBytes: volume?.capacityBytes ?? 0n,
       volumeContext: volume?.volumeContext ?? {}
     })),
+  snapshot: (sourceVolumeId: string, name: string, parameters: Readonly<Record<string, string>> = {}) =>
+    Effect.map(call(method.createSnapshot, { sourceVolumeId, name, parameters }), ({ snapshot }) => ({
+      snapshotId: snapshot?.snapshotId ?? "",
+      sourceVolumeId: snapshot?.sourceVolumeId ?? "",
+      sizeBytes: snapshot?.sizeBytes ?? 0n,
+      seconds: snapshot?.creationTime?.seconds ?? 0n,
+      readyToUse: snapshot?.readyToUse ?? false
+    })),
+  removeSnapshot: (snapshotId: string) => call(method.deleteSnapshot, { snapshotId }),
+  snapshots: (filter: ListFields = {}) => call(method.listSnapshots, filter),
   remove: (volumeId: string) => call(method.deleteVolume, { volumeId }),
   get: (volumeId: string) => call(method.controllerGetVolume, { volumeId }),
   expand: (volumeId: string, requiredBytes: bigint, limitBytes = 0n) =>

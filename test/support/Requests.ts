@@ -30,5 +30,13 @@ export const createRequest = (name: string, change: CreateFields = {}): CreateFi
   ...change
 })
 
+/** What a volume shall be made of. */
+export const fromSnapshot = (snapshotId: string): CreateFields => ({
+  volumeContentSource: { type: { case: "snapshot", value: { snapshotId } } }
+})
+export const fromVolume = (volumeId: string): CreateFields => ({
+  volumeContentSource: { type: { case: "volume", value: { volumeId } } }
+})
+
 /** The n-th of many names as the provisioner gives them; the volume's id is the same. */
 export const pvc = (n: number): string => `pvc-${String(n).padStart(8, "0")}-0000-4000-8000-000000000000`

@@ -1,43 +1,23 @@
 import { Effect, Option } from "effect"
 import { Fencing } from "../../attachment/Fencing.ts"
 import { RdsClient, type RdsVolume } from "../../rds/RdsClient.ts"
-import { InvalidArgument } from "../../volume/Errors.ts"
+import * as Content from "../../volume/Content.ts"
+import * as ItemComment from "../../volume/ItemComment.ts"
 import { VolumeId } from "../../volume/VolumeId.ts"
-import { InvalidToken, VolumeNotFound } from "../Errors.ts"
+import { VolumeNotFound } from "../Errors.ts"
 import type { ControllerGetVolumeRequest, ListVolumesRequest } from "../gen/csi_pb.ts"
 import { existingVolumeId, required } from "../Requests.ts"
-
-const tokenPrefix = "after:"
+import { pageOf } from "./Pages.ts"
 
 /**
- * CSI spec, ListVolumes. A token names the last volume of its page and means "what sorts after it", so it stays good when
- * that volume is deleted meanwhile. Either all volumes are listed or the call fails: a list with holes makes the attacher
- * attach everything again.
+ * CSI spec, ListVolumes. Either all volumes are listed or the call fails: a list with holes makes the attacher attach
+ * everything again.
  */
 export const listVolumes = Effect.fnUntraced(function*(request: ListVolumesRequest) {
-  if (request.maxEntries < 0) {
-    return yield* new InvalidArgument({
-      field: "max_entries",
-      message: `max_entries is ${request.maxEntries}; allowed are 0 (no limit) and more`
-    })
-  }
-  const after = yield* lastOf(request.startingToken)
   const rds = yield* RdsClient
-  const rest = (yield* rds.list).filter((volume) => volume.id > after)
-  const page = request.maxEntries === 0 ? rest : rest.slice(0, request.maxEntries)
-  const last = page.at(-1)
+  const { page, nextToken } = yield* pageOf(request, VolumeId.parse, rds.list)
   const holders = yield* (yield* Fencing).allHolders
-  return {
-    entries: page.map((volume) => describe(volume, holders.get(volume.id) ?? [])),
-    nextToken: last !== undefined && page.length < rest.length ? `${tokenPrefix}${last.id}` : ""
-  }
-})
-
-const lastOf = Effect.fnUntraced(function*(token: string) {
-  if (token === "") return ""
-  const id = token.startsWith(tokenPrefix) ? VolumeId.parse(token.slice(tokenPrefix.length)) : Option.none()
-  if (Option.isSome(id)) return id.value
-  return yield* new InvalidToken({ token })
+  return { entries: page.map((volume) => describe(volume, holders.get(volume.id) ?? [])), nextToken }
 })
 
 /** CSI spec, ControllerGetVolume: the volume with the nodes that hold it and its condition on the appliance. */
@@ -54,8 +34,17 @@ const describe = (volume: RdsVolume, holders: ReadonlyArray<string>) => ({
   volume: { volumeId: volume.id, capacityBytes: volume.sizeBytes },
   status: {
     publishedNodeIds: [...holders],
-    volumeCondition: volume.exported
-      ? { abnormal: false, message: "exported by the appliance" }
-      : { abnormal: true, message: `slot ${volume.slot} is not exported by the appliance: no node can connect to it` }
+    volumeCondition: conditionOf(volume)
   }
 })
+
+const conditionOf = ({ comment, exported, slot }: RdsVolume) => {
+  if (exported) return { abnormal: false, message: "exported by the appliance" }
+  const copy = ItemComment.copyOf(comment)
+  return Option.isSome(copy)
+    ? {
+      abnormal: false,
+      message: `being copied to ${Content.describe(copy.value)}; until then no node can connect to it`
+    }
+    : { abnormal: true, message: `slot ${slot} is not exported by the appliance: no node can connect to it` }
+}

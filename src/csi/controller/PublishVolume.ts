@@ -40,16 +40,17 @@ export const publishVolume = (config: ControllerConfig) =>
     }
   })
 
-/** The volume, if it and the node exist and a node could connect to it. */
+/** The volume, if it and the node exist and a node could connect to it. One that is being copied waits for that. */
 const usableBy = Effect.fnUntraced(function*(id: VolumeId, nodeId: string) {
   const rds = yield* RdsClient
   const nodes = yield* NodeRegistry
   const volume = yield* rds.get(id)
   if (Option.isNone(volume)) return yield* new VolumeNotFound({ volumeId: id })
   if (!(yield* nodes.exists(nodeId))) return yield* new NodeNotFound({ nodeId })
-  yield* refuseUnexported(volume.value)
-  yield* refuseShutOut(volume.value, nodeId)
-  return volume.value
+  const usable = yield* rds.release(volume.value)
+  yield* refuseUnexported(usable)
+  yield* refuseShutOut(usable, nodeId)
+  return usable
 })
 
 /** Asks whether the node may use the volume beside the one that holds it. More than two are refused by the fence itself. */

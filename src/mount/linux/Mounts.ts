@@ -110,11 +110,10 @@ const refusedMount = (device: BlockDevice, fsType: string, result: CommandResult
     return damaged(device, text, fsType === "xfs" ? "xfs_repair" : "e2fsck")
   }
   if (!text.includes("wrong fs type")) return failed("mount", complaint(result))
-  const advice = fsType === "xfs"
-    ? "XFS refuses a second file system with the same UUID, as a clone or a restored snapshot has, unless the mount " +
-      "options have nouuid; for anything else see the kernel's log"
-    : "see the kernel's log"
-  return new ForeignContent({ device: device.path, message: `${device.path} was not mounted as ${fsType}: ${advice}` })
+  return new ForeignContent({
+    device: device.path,
+    message: `${device.path} was not mounted as ${fsType}: see the kernel's log`
+  })
 }
 
 /** A mount that has gone by itself is no failure: the table has the last word. */

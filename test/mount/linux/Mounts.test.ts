@@ -89,10 +89,10 @@ describe("Mounts", () => {
         /xfs_repair/
       ],
       [
-        "twin",
+        "content",
         { code: 32, stderr: "mount: /s: wrong fs type, bad option, bad superblock on /dev/x,\n missing codepage.\n" },
         "ForeignContent",
-        /nouuid/
+        /was not mounted as xfs/
       ],
       ["other", { code: 32, stderr: "mount: /s: can't read superblock on /dev/x.\n" }, "MountFailed", /superblock/],
       ["usage", { code: 1, stderr: "mount: only root can do that\n" }, "MountFailed", /only root/]
