@@ -11,7 +11,8 @@ const State = Schema.Struct({
   disks: Schema.Array(
     Schema.Struct({ slot: Schema.String, fileSize: Schema.BigIntFromString, exported: Schema.Boolean })
   ),
-  files: Schema.Array(Schema.Struct({ path: Schema.String, directory: Schema.Boolean }))
+  files: Schema.Array(Schema.Struct({ path: Schema.String, directory: Schema.Boolean })),
+  subvolumes: Schema.Array(Schema.Struct({ path: Schema.String }))
 })
 
 const Execs = Schema.Struct({ execs: Schema.Array(Schema.Struct({ line: Schema.String, outcome: Schema.String })) })
@@ -32,6 +33,7 @@ export const startAppliance = Effect.gen(function*() {
     "--port=0",
     "--json",
     "--latency=10ms",
+    "--pool=slot=raid1,mount-point=storage-pool,size=16T,fs=btrfs,label=data",
     `--authorized-key=csi=${keyFile}.pub`,
     `--control-socket=${socket}`
   ])

@@ -12,14 +12,15 @@ export const refusal = <A>(call: Effect.Effect<A, RpcFailure>, code: string, say
     return `refused, ${code}`
   })
 
-/** The appliance must hold nothing of ours: no disk and no file. */
+/** The appliance must hold nothing of ours: no disk, no file and no subvolume. */
 export const emptyAppliance = (cluster: Cluster) => holds(cluster, 0)
 
-/** The appliance must hold this many volumes: each one exported disk and one file, and nothing besides. */
+/** The appliance must hold this many volumes: each one exported disk and one file in a subvolume, and nothing besides. */
 export const holds = Effect.fnUntraced(function*(cluster: Cluster, volumes: number) {
-  const { disks, files } = yield* cluster.state
+  const { disks, files, subvolumes } = yield* cluster.state
   const images = files.filter((file) => !file.directory)
   yield* expect(disks.length === volumes, `${disks.length} disks on the appliance, not ${volumes}`)
   yield* expect(disks.every((disk) => disk.exported), "a disk is not exported")
   yield* expect(images.length === volumes, `${images.length} files on the appliance, not ${volumes}`)
+  yield* expect(subvolumes.length === volumes, `${subvolumes.length} subvolumes on the appliance, not ${volumes}`)
 })

@@ -41,7 +41,7 @@ export const mishaps = Effect.fnUntraced(function*(cluster: Cluster) {
   yield* step(
     "CreateVolume, repeated until it works",
     Effect.gen(function*() {
-      yield* fault("reboot=during match=/disk/add down=1s")
+      yield* fault("reboot=during step=2 match=/disk/add down=1s")
       yield* insist(create(volumes.reboot))
       yield* holds(cluster, 2)
       return "finished what was begun"

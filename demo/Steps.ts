@@ -46,7 +46,7 @@ const reason = (cause: Cause.Cause<unknown>) =>
     onSome: (error) => error instanceof Error ? error.message : String(error)
   })
 
-const acting = /\/disk\/(?:add|set|remove)/
+const acting = /\/disk\/(?:add|set|remove)|\/disk\/btrfs\/subvolume\/add fs="/
 const reading = /\/disk\/print/
 
 /** Of these scripts the last one that acts, or else the last one that reads, from where it does so. */

@@ -4,6 +4,7 @@ import { startAppliance, startCluster } from "./Cluster.ts"
 import { migrations } from "./Migrations.ts"
 import { mishaps } from "./Mishaps.ts"
 import * as Screen from "./Screen.ts"
+import { snapshots } from "./Snapshots.ts"
 import { expect, Steps, Unexpected } from "./Steps.ts"
 import { blockVolume, filesystemVolume } from "./VolumeLife.ts"
 
@@ -12,7 +13,7 @@ const demo = Effect.gen(function*() {
   const start = yield* Clock.currentTimeMillis
   yield* Screen.heading("rds-csi: an appliance, a controller and a node plugin, each a process of its own")
   const appliance = yield* startAppliance
-  yield* Screen.say("the appliance is simulated: RouterOS 7.24.4 over real SSH, 10 ms away")
+  yield* Screen.say("the appliance is simulated: RouterOS 7.24.4 with a Btrfs pool over real SSH, 10 ms away")
   const cluster = yield* startCluster(appliance)
   yield* Screen.say(
     "the API server is one in memory; controller and node plugin are the real ones, called as Kubernetes would"
@@ -22,6 +23,7 @@ const demo = Effect.gen(function*() {
     const { failures } = yield* Steps
     yield* filesystemVolume(cluster)
     yield* blockVolume(cluster)
+    yield* snapshots(cluster)
     yield* migrations(cluster)
     yield* mishaps(cluster)
     const failed = yield* failures
