@@ -185,7 +185,7 @@ describe.skipIf(prepared === undefined)("volumes on a real kernel", () => {
           const image = appliance.imageOf(volume.volumeId)
           yield* appliance.vm.sh(write(image))
           const before = yield* appliance.vm.sh(`head -c 4M ${image} | sha256sum`)
-          yield* Effect.flip(nodeA.volume(volume).stage)
+          yield* refused(nodeA.volume(volume).stage, "FAILED_PRECONDITION")
           assert.strictEqual(yield* appliance.vm.sh(`sync; head -c 4M ${image} | sha256sum`), before)
           yield* isClean(nodeA, volume)
         })

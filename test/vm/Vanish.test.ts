@@ -49,6 +49,9 @@ describe.skipIf(prepared === undefined)("a connection that the kernel gives up (
           yield* startWriter(vm, `${used.path}/more`, "pod", 600, 100),
           yield* startWriter(vm, block.path, "block", 600, 100)
         ]
+        // A program that does not notice, and keeps the number of the lost device taken.
+        const holder = yield* vm.start(["sh", "-c", `exec 3<>${block.path}; exec sleep 3600`])
+        yield* vm.sh(`until grep -q sleep /proc/${holder.pid}/comm; do sleep 0.1; done`)
         const ids = Object.values(volumes).map(({ volumeId }) => volumeId)
         const underPods = vm.sh(`grep ${volumes.used.volumeId} /proc/1/mountinfo; stat -c %t:%T ${block.path}`)
         const before = yield* underPods
@@ -58,7 +61,7 @@ describe.skipIf(prepared === undefined)("a connection that the kernel gives up (
         const told = yield* Effect.all({
           condition: timed(
             unused.condition(unused.staging),
-            ({ abnormal, message }) => abnormal === true && message.includes("I/O fails")
+            ({ abnormal, message }) => abnormal === true && message.includes("or not at all")
           ),
           metric: timed(nodeA.metrics, (text) => text.includes(`rds_csi_nvme_connections{state="gone"} 3`)),
           log: timed(nodeA.log, (text) => text.split("the connection of a staged volume is gone").length === 4)
@@ -80,6 +83,7 @@ describe.skipIf(prepared === undefined)("a connection that the kernel gives up (
           assert.include(message, "came back as another device")
         }
 
+        yield* vm.sh(`kill ${holder.pid}`)
         yield* used.unpublish("pod")
         yield* block.unpublish("pod")
         const afterPods = yield* usable(used)

@@ -86,12 +86,13 @@ export const reconnected = ({ vm, volumeId }: Subject) =>
 
 /**
  * How long after the return of the exports the pod's write went through that had waited for them; undefined when no write
- * waited. `stalls` are the long writes, on the test's clock.
+ * waited. `stalls` are the long writes by the uptime of the machine, which the test's clock is `offset` ahead of.
  */
 export const resumeMillis = (
   { away, back }: Absence,
-  stalls: ReadonlyArray<{ readonly from: number; readonly to: number }>
+  stalls: ReadonlyArray<{ readonly from: number; readonly to: number }>,
+  offset: number
 ): number | undefined => {
-  const felt = stalls.filter(({ from, to }) => from < back && to > away)
-  return felt.length === 0 ? undefined : Math.max(0, Math.round(Math.max(...felt.map(({ to }) => to)) - back))
+  const felt = stalls.filter(({ from, to }) => from + offset < back && to + offset > away)
+  return felt.length === 0 ? undefined : Math.max(0, Math.round(Math.max(...felt.map(({ to }) => to)) + offset - back))
 }

@@ -29,7 +29,7 @@ export type Vm = Effect.Success<ReturnType<typeof makeVm>>
 const agentPort = 7001
 
 /** No machine outlives a test run that was killed, nor hangs for longer than this. */
-const longestLife = "2400"
+const longestLife = "3600"
 
 /** A machine that is off. */
 export const makeVm = Effect.fnUntraced(function*(options: VmOptions) {
