@@ -12,9 +12,10 @@ import { keepStill, type Kept } from "./KeepStill.ts"
 import type { Holder, RdsVolume } from "./Model.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
-import { abandonCopy, readVolume, reportVolume } from "./Release.ts"
+import { abandonCopy, reportVolume } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
+import { readVolume } from "./Volumes.ts"
 
 /** A copy that is wanted. */
 export interface WantedCopy<E> {

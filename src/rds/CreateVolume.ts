@@ -27,7 +27,7 @@ import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
 import { join, ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
-import { disksWhere, findVolume, nameOf } from "./Volumes.ts"
+import { disksWhere, nameOf, readVolume } from "./Volumes.ts"
 
 /** A spec with all that follows from it. Its item is the one of a backing file beside others in the directory. */
 interface Plan extends CreateSpec, Item {
@@ -58,9 +58,7 @@ export const createVolume = (run: Run, config: RdsConfig) =>
     let script = createScript(plan)
     for (let round = 0; round < maxRounds; round++) {
       const { facts, failure } = yield* change(run, script, lookScript(plan), attempt)
-      const volume = Option.getOrUndefined(
-        yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), plan.id))
-      )
+      const volume = Option.getOrUndefined(yield* readVolume(facts, plan.id))
       if (volume?.exported === true || (volume !== undefined && isBeingCopied(volume))) return volume
       if (volume !== undefined) return yield* refusal(`export volume ${plan.id}`, failure)
       const obstacles = Option.isSome(failure) ? facts : yield* look(run, lookScript(plan), attempt)

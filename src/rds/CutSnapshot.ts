@@ -2,6 +2,7 @@ import { Clock, Effect, Option } from "effect"
 import { formatBytes } from "../volume/Capacity.ts"
 import * as Content from "../volume/Content.ts"
 import type { ImageRecord } from "../volume/ImageRecord.ts"
+import { Nqn } from "../volume/Nqn.ts"
 import {
   directoryOf,
   imagePath,
@@ -25,8 +26,8 @@ import { abandonCopy } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, type Context, look } from "./Run.ts"
 import { type SnapshotMethod, snapshotMethod } from "./SnapshotMethod.ts"
-import { type FoundSnapshot, readSnapshot, reportSnapshot, toSnapshot } from "./Snapshots.ts"
-import { findVolume, withNqnOf } from "./Volumes.ts"
+import { type FoundSnapshot, isAskedFor, readSnapshot, reportSnapshot, toSnapshot } from "./Snapshots.ts"
+import { findVolume, onlyAsked, withNqnOf } from "./Volumes.ts"
 
 /** What there is when a snapshot is asked for. */
 interface Seen {
@@ -132,7 +133,10 @@ const lookScript = ({ id, source }: SnapshotSpec, config: RdsConfig): RosScript 
     ${reportScripts(Content.ofSnapshot(id))};`
 
 const readSeen = Effect.fnUntraced(function*(facts: Facts, spec: SnapshotSpec, config: RdsConfig) {
-  const disks = yield* read(facts, "disks", DiskRows)
+  const disks = yield* onlyAsked(
+    yield* read(facts, "disks", DiskRows),
+    (row) => isAskedFor(spec.id)(row) || row["nvme-tcp-server-nqn"] === Nqn.ofVolume(spec.source)
+  )
   return {
     facts,
     record: yield* readRecord(facts, Content.ofSnapshot(spec.id), config),

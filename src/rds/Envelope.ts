@@ -2,8 +2,8 @@ import { ros, type RosScript, unended } from "./RouterOs.ts"
 
 /** What became of a script, as its output tells. RouterOS answers exit status 0 whatever happened. */
 export type Outcome =
-  /** It ran to its end; what it printed, line by line. */
-  | { readonly _tag: "Done"; readonly lines: ReadonlyArray<string> }
+  /** It ran to its end; what it printed, line by line, and the labels of what it reported among it, in order. */
+  | { readonly _tag: "Done"; readonly lines: ReadonlyArray<string>; readonly labels: ReadonlyArray<string> }
   /** A statement failed at run time; statements before it have run. */
   | { readonly _tag: "Failed"; readonly text: string }
   /** It was refused before anything ran: a syntax error, or a command or parameter that this RouterOS does not have. */
@@ -12,19 +12,25 @@ export type Outcome =
   | { readonly _tag: "Unknown" }
 
 /**
- * The script inside RouterOS' `:onerror` (7.13 and newer), so that its output ends with `<nonce> ok` or
- * `<nonce> err <text>`. Errors of the parser escape it: they abort the whole line before anything runs.
+ * The script inside RouterOS' `:onerror` (7.13 and newer), so that its output ends with `<nonce> ok`, followed by the labels
+ * of what it reported, or with `<nonce> err <text>`. Errors of the parser escape it: they abort the whole line before anything
+ * runs.
  */
 export const wrap = (script: RosScript, nonce: string): RosScript =>
-  ros`:onerror e in={ ${unended(script)}; :put ${`${nonce} ok`} } do={ :put (${`${nonce} err `} . $e) }`
+  ros`:onerror e in={ :local reported ""; ${unended(script)}; :put (${`${nonce} ok`} . $reported) }
+    do={ :put (${`${nonce} err `} . $e) }`
+
+/** Notes, in a script that is wrapped, that something was reported under the label. */
+export const noteReported = (label: string): RosScript => ros`:set reported ($reported . ${` ${label}`})`
 
 /** The verdict of the output of `wrap(script, nonce)`. Lines may end in CRLF, as RouterOS prints them. */
 export const verdict = (output: string, nonce: string): Outcome => {
   const lines = output.split(/\r?\n/)
-  const at = lines.findIndex((line) => line === `${nonce} ok` || line.startsWith(`${nonce} err `))
+  const at = lines.findIndex((line) => `${line} `.startsWith(`${nonce} ok `) || line.startsWith(`${nonce} err `))
   if (at >= 0) {
+    const [, word, ...labels] = (lines[at] ?? "").split(" ")
     const text = lines.slice(at).join(" ").slice(`${nonce} err `.length).trim()
-    return lines[at] === `${nonce} ok` ? { _tag: "Done", lines: lines.slice(0, at) } : { _tag: "Failed", text }
+    return word === "ok" ? { _tag: "Done", lines: lines.slice(0, at), labels } : { _tag: "Failed", text }
   }
   const text = output.trim()
   return refusals.some((refusal) => refusal.test(text)) ? { _tag: "NotUnderstood", text } : { _tag: "Unknown" }

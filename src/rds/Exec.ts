@@ -1,4 +1,4 @@
-import { Cause, Clock, Duration, Effect, Exit, Metric, Random } from "effect"
+import { Cause, Clock, Duration, Effect, Exit, Metric, Option, Random } from "effect"
 import { rdsSshExecDurationSeconds, rdsSshExecsTotal, secondsBetween } from "../observability/Metrics.ts"
 import { type Outcome, verdict, wrap } from "./Envelope.ts"
 import {
@@ -50,7 +50,10 @@ const makeNonce = Effect.map(Random.nextIntBetween(0, 2 ** 48), (n) => `r${n.toS
 const judge = (outcome: Outcome): Effect.Effect<Facts, ExecError> => {
   switch (outcome._tag) {
     case "Done":
-      return Effect.succeed(fromLines(outcome.lines))
+      return Option.match(fromLines(outcome.lines, outcome.labels), {
+        onNone: () => Effect.fail(lost),
+        onSome: Effect.succeed
+      })
     case "Failed":
       return Effect.fail(isDenial(outcome.text) ? denied : new ScriptFailed({ text: outcome.text }))
     case "NotUnderstood":

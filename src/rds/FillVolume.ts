@@ -23,8 +23,8 @@ import { abandonCopy } from "./Release.ts"
 import { join, ros, type RosScript } from "./RouterOs.ts"
 import { change, type Context, look } from "./Run.ts"
 import { type SnapshotMethod, snapshotMethod } from "./SnapshotMethod.ts"
-import { reportSnapshot } from "./Snapshots.ts"
-import { disksWhere, findVolume, nameOf, withNqnOf } from "./Volumes.ts"
+import { isAskedFor, reportSnapshot } from "./Snapshots.ts"
+import { disksWhere, findVolume, nameOf, onlyAsked, withNqnOf } from "./Volumes.ts"
 
 /** What there is when a volume is to be made of something. */
 interface Seen {
@@ -99,8 +99,15 @@ const lookScript = (plan: Plan, config: RdsConfig): RosScript => {
   }`
 }
 
+const isAskedForBy = ({ content, id, slot }: Plan) => (row: DiskRow): boolean => {
+  const isOfSource = content._tag === "Snapshot"
+    ? isAskedFor(content.id)(row)
+    : row["nvme-tcp-server-nqn"] === Nqn.ofVolume(content.id)
+  return isOfSource || row.slot === slot || row["nvme-tcp-server-nqn"] === Nqn.ofVolume(id)
+}
+
 const readSeen = Effect.fnUntraced(function*(facts: Facts, plan: Plan, config: RdsConfig) {
-  const disks = yield* read(facts, "disks", DiskRows)
+  const disks = yield* onlyAsked(yield* read(facts, "disks", DiskRows), isAskedForBy(plan))
   return {
     facts,
     volume: yield* Effect.fromResult(findVolume(disks, plan.id)),

@@ -2,9 +2,8 @@ import { Effect, Option } from "effect"
 import { formatBytes } from "../volume/Capacity.ts"
 import * as ItemComment from "../volume/ItemComment.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
-import { DiskRows } from "./Appliance.ts"
 import { PoolFull } from "./Errors.ts"
-import { read, report } from "./Facts.ts"
+import { report } from "./Facts.ts"
 import type { RdsVolume } from "./Model.ts"
 import { inReadyPool, readPool, reportPools } from "./Pools.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
@@ -12,7 +11,7 @@ import { refusal } from "./Refusal.ts"
 import { releaseVolume } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
-import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
+import { disksWhere, readVolume, withNqnOf } from "./Volumes.ts"
 
 /**
  * Sets the new size if the volume is smaller and its pool has room, and reads it back, in one script; only if it is
@@ -45,8 +44,7 @@ const growOnce = Effect.fnUntraced(function*(run: Run, id: VolumeId, sizeBytes: 
     readBack(id),
     `grow volume ${id}`
   )
-  const volume = yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), id))
-  return { failure, volume }
+  return { failure, volume: yield* readVolume(facts, id) }
 })
 
 /** `vn` is the backing file as `/file` names it, `nd` what the pool must have free. */

@@ -8,9 +8,10 @@ import { dropImageRecord, writeRecord } from "./ImageRecords.ts"
 import type { Holder, RdsVolume } from "./Model.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
-import { isMarkedFor, readVolume, releaseVolume, reportVolume } from "./Release.ts"
+import { isMarkedFor, releaseVolume, reportVolume } from "./Release.ts"
 import { ros } from "./RouterOs.ts"
 import { change, type Run } from "./Run.ts"
+import { readVolume } from "./Volumes.ts"
 
 /** A volume that stays as it is, and the record of what it is being copied to. */
 export interface Kept {

@@ -1,21 +1,20 @@
 import { Effect, Option } from "effect"
 import type { VolumeId } from "../volume/VolumeId.ts"
-import { DiskRows } from "./Appliance.ts"
 import { ApplianceUnsupported } from "./Errors.ts"
-import { read, report } from "./Facts.ts"
+import { report } from "./Facts.ts"
 import * as HostList from "./HostList.ts"
 import type { HostLimit } from "./Model.ts"
 import { refusal } from "./Refusal.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, type Run } from "./Run.ts"
-import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
+import { disksWhere, readVolume, withNqnOf } from "./Volumes.ts"
 
 /** Sets who may connect to the volume, unless it is set already, and reads it back. */
 export const limitHosts = (run: Run) =>
   Effect.fn("RdsClient.limitHosts")(function*(id: VolumeId, limit: HostLimit) {
     const attempt = `limit the hosts of volume ${id}`
     const { facts, failure } = yield* change(run, limitScript(id, limit), readBack(id), attempt)
-    const volume = yield* Effect.fromResult(findVolume(yield* read(facts, "disks", DiskRows), id))
+    const volume = yield* readVolume(facts, id)
     if (Option.isNone(volume) || isAs(limit, volume.value.allowedHosts)) return
     if (Option.isSome(failure)) return yield* refusal(attempt, failure)
     return yield* new ApplianceUnsupported({

@@ -1,13 +1,13 @@
 import { Effect, Exit, Latch, Option, Order, Request, RequestResolver, Result } from "effect"
 import { Nqn } from "../volume/Nqn.ts"
 import { VolumeId } from "../volume/VolumeId.ts"
-import { DiskRows } from "./Appliance.ts"
+import { type DiskRow, DiskRows } from "./Appliance.ts"
 import type { RdsError } from "./Errors.ts"
 import { read, report } from "./Facts.ts"
 import type { RdsVolume } from "./Model.ts"
 import { join, ros, type RosScript, startingWith } from "./RouterOs.ts"
 import { look, type Run } from "./Run.ts"
-import { disksWhere, finderIn, withNqnOf } from "./Volumes.ts"
+import { disksWhere, finderIn, onlyAsked, withNqnOf } from "./Volumes.ts"
 
 class GetVolume
   extends Request.TaggedClass("GetVolume")<{ readonly id: VolumeId }, Option.Option<RdsVolume>, RdsError, never>
@@ -16,7 +16,8 @@ class GetVolume
 /** Beyond this many, one listing is shorter than the list of names to look for. */
 const maxExact = 8
 
-const anyVolume = ros`nvme-tcp-server-nqn~${startingWith(`${Nqn.prefix}pvc-`)}`
+const volumePrefix = `${Nqn.prefix}pvc-`
+const anyVolume = ros`type=file and nvme-tcp-server-nqn~${startingWith(volumePrefix)}`
 
 /** Lookups that are on their way at a time; whoever asks meanwhile is answered by the next one. */
 const maxUnderWay = 2
@@ -33,7 +34,7 @@ export const lookUpVolume = (run: Run) => {
 
   const answer = Effect.fnUntraced(function*(entries: ReadonlyArray<Request.Entry<GetVolume>>) {
     const ids = [...new Set(entries.map(({ request }) => request.id))]
-    const rows = yield* rowsWhere(run, ids.length <= maxExact ? anyOf(ids) : anyOf(ids.filter(isLoose), anyVolume))
+    const rows = ids.length <= maxExact ? yield* rowsOf(run, ids) : yield* everyRow(run, ids.filter(isLoose))
     const find = finderIn(rows)
     for (const { completeUnsafe, request } of entries) {
       completeUnsafe(Result.match(find(request.id), { onFailure: Exit.fail, onSuccess: Exit.succeed }))
@@ -51,10 +52,28 @@ export const lookUpVolume = (run: Run) => {
  * a volume that cannot be read fails the whole list, because a missing one would be taken for deleted.
  */
 export const listVolumes = Effect.fn("RdsClient.list")(function*(run: Run) {
-  const rows = (yield* rowsWhere(run, anyVolume)).filter((row) => row.type === "file")
+  const rows = yield* everyRow(run, [])
   const ids = new Set(rows.flatMap((row) => Option.toArray(volumeOf(row["nvme-tcp-server-nqn"] ?? ""))))
   const volumes = yield* Effect.fromResult(Result.all([...ids].map(finderIn(rows))))
   return volumes.flatMap(Option.toArray).sort(Order.mapInput(Order.String, ({ id }: RdsVolume) => id))
+})
+
+const nqnOf = (row: DiskRow) => row["nvme-tcp-server-nqn"] ?? ""
+
+/** What is exported under the NQNs of these volumes. */
+const rowsOf = Effect.fnUntraced(function*(run: Run, ids: ReadonlyArray<VolumeId>) {
+  const nqns = ids.map((id): string => Nqn.ofVolume(id))
+  return yield* onlyAsked(yield* rowsWhere(run, anyOf(ids)), (row) => nqns.includes(nqnOf(row)))
+})
+
+/** Every file that is exported as a volume, and what is exported under the NQNs of these. */
+const everyRow = Effect.fnUntraced(function*(run: Run, ids: ReadonlyArray<VolumeId>) {
+  const nqns = ids.map((id): string => Nqn.ofVolume(id))
+  const rows = yield* rowsWhere(run, anyOf(ids, ros`(${anyVolume})`))
+  return yield* onlyAsked(
+    rows,
+    (row) => nqns.includes(nqnOf(row)) || row.type === "file" && nqnOf(row).startsWith(volumePrefix)
+  )
 })
 
 const rowsWhere = Effect.fnUntraced(function*(run: Run, condition: RosScript) {

@@ -28,6 +28,10 @@ export const keepRecord = ({ record, usual }: Places, file: string): RosScript =
     ? ros``
     : ros`:if ([:len [/file/find where name=${record}]] = 0) do={ /file/add name=${record} contents=${file} };`
 
-/** Removes the record once `condition` holds. */
+/** Removes the record of `file` once `condition` holds; one of another file stays. */
 export const dropRecord = ({ record, usual }: Places, file: string, condition: RosScript): RosScript =>
-  file === usual ? ros`` : ros`:if (${condition}) do={ /file/remove [/file/find where name=${record}] };`
+  file === usual ? ros`` : ros`:if (${condition}) do={
+    :foreach i in=[/file/find where name=${record}] do={
+      :if ([/file/get $i contents] = ${file}) do={ /file/remove $i }
+    }
+  };`

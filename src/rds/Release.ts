@@ -3,16 +3,16 @@ import * as Content from "../volume/Content.ts"
 import type { ImageRecord } from "../volume/ImageRecord.ts"
 import * as ItemComment from "../volume/ItemComment.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
-import { Count, DiskRows } from "./Appliance.ts"
+import { Count } from "./Appliance.ts"
 import { readCopied, releaseScript, reportCopied, reportJobs, stopScript } from "./CopyJob.ts"
 import { CopyRunning } from "./Errors.ts"
-import { type Facts, read, report } from "./Facts.ts"
+import { read, report } from "./Facts.ts"
 import type { RdsVolume } from "./Model.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
-import { disksWhere, findVolume, withNqnOf } from "./Volumes.ts"
+import { disksWhere, readVolume, withNqnOf } from "./Volumes.ts"
 
 /**
  * The volume, free to be used. One that is being copied is not; but a copy that has ended without saying so, as after a
@@ -34,10 +34,6 @@ export const releaseVolume = (run: Run, config: RdsConfig) =>
 
 /** Reports the volume. */
 export const reportVolume = (id: VolumeId): RosScript => report("disks", disksWhere(withNqnOf(id)))
-
-/** From such a report. */
-export const readVolume = (facts: Facts, id: VolumeId) =>
-  Effect.flatMap(read(facts, "disks", DiskRows), (rows) => Effect.fromResult(findVolume(rows, id)))
 
 /** For whoever needs the volume while a copy of it runs. */
 const beingCopied = ({ id, sizeBytes }: RdsVolume, target: Content.Content, copiedBytes: bigint) =>

@@ -18,7 +18,7 @@ import { refusal } from "./Refusal.ts"
 import { abandonCopy, releaseVolume } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
-import { disksWhere, findVolume, nameOf, withNqnOf } from "./Volumes.ts"
+import { disksWhere, findVolume, nameOf, onlyAsked, withNqnOf } from "./Volumes.ts"
 
 /** What is to go in one step: a file by its `/file` name, the item that uses it and its subvolume, as far as they are there. */
 interface Target {
@@ -58,7 +58,7 @@ export const removeVolume = (run: Run, config: RdsConfig) =>
     let failure = Option.none<ScriptFailed>()
     let last = Option.none<Target>()
     for (let round = 0; round < maxRounds; round++) {
-      const seen = yield* readSeen(facts, id, config)
+      const seen = yield* readSeen(facts, id, places, config)
       const target = yield* nextTarget(seen, id, places, config)
       if (Option.isNone(target)) return
       if (Option.isSome(failure) && Option.exists(last, isSameAs(target.value))) return yield* refusal(attempt, failure)
@@ -83,8 +83,11 @@ const lookScript = (id: VolumeId, { record, usual }: Places, config: RdsConfig):
 
 const usesFile = (file: string) => ros`file-path=${`/${file}`} or file-path=${file}`
 
-const readSeen = Effect.fnUntraced(function*(facts: Facts, id: VolumeId, config: RdsConfig) {
-  const disks = yield* read(facts, "disks", DiskRows)
+const readSeen = Effect.fnUntraced(function*(facts: Facts, id: VolumeId, { usual }: Places, config: RdsConfig) {
+  const disks = yield* onlyAsked(
+    yield* read(facts, "disks", DiskRows),
+    (row) => row["nvme-tcp-server-nqn"] === Nqn.ofVolume(id) || row.slot === VolumeId.slot(id) || fileOf(row) === usual
+  )
   const item = yield* Effect.fromResult(findItem(disks, id, config))
   return {
     disks,

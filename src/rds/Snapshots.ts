@@ -40,6 +40,10 @@ export const reportSnapshot = (
 const anySlotOf = (id: SnapshotId) => ros`slot=${id} or slot=${id.slice(0, slotLength)}`
 const beingCopiedTo = (id: SnapshotId) => ros`comment~${`copying=snapshot/${id}\$`}`
 
+/** Whether a row is one that such a report asks for. */
+export const isAskedFor = (id: SnapshotId) => ({ comment, slot }: DiskRow): boolean =>
+  slot === id || slot === id.slice(0, slotLength) || (comment ?? "").endsWith(`copying=snapshot/${id}`)
+
 /** From such a report. */
 export const readSnapshot = Effect.fnUntraced(function*(facts: Facts, id: SnapshotId, config: RdsConfig) {
   const record = yield* readRecord(facts, Content.ofSnapshot(id), config)

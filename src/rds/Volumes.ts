@@ -1,10 +1,11 @@
-import { Option, Result, Schema } from "effect"
+import { Effect, Option, Result, Schema } from "effect"
 import { Nqn } from "../volume/Nqn.ts"
 import * as OwnershipTag from "../volume/OwnershipTag.ts"
 import { normalise, VolumePath } from "../volume/PathRules.ts"
 import { VolumeId } from "../volume/VolumeId.ts"
-import type { DiskRow } from "./Appliance.ts"
+import { type DiskRow, DiskRows } from "./Appliance.ts"
 import { ApplianceConflict, ApplianceUnsupported } from "./Errors.ts"
+import { type Facts, read } from "./Facts.ts"
 import * as HostList from "./HostList.ts"
 import type { RdsVolume } from "./Model.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
@@ -19,6 +20,26 @@ export const disksWhere = (condition: RosScript): RosScript => ros`[/disk/print 
 
 /** The items exported under the volume's NQN, which is the volume's key on the appliance. */
 export const withNqnOf = (id: VolumeId): RosScript => ros`nvme-tcp-server-nqn=${Nqn.ofVolume(id)}`
+
+/** Fails unless every row is one that was asked for: about others, and so about what is missing, nothing was answered. */
+export const onlyAsked = Effect.fnUntraced(function*(
+  rows: ReadonlyArray<DiskRow>,
+  isAskedFor: (row: DiskRow) => boolean
+) {
+  const stranger = rows.find((row) => !isAskedFor(row))
+  if (stranger === undefined) return rows
+  return yield* new ApplianceUnsupported({
+    message: `the appliance answered with ${
+      nameOf(stranger)
+    }, which it was not asked for, so its answer is not believed`
+  })
+})
+
+/** The volume in the fact `disks`, of a script that reports what {@link withNqnOf} finds there. */
+export const readVolume = Effect.fnUntraced(function*(facts: Facts, id: VolumeId) {
+  const hasNqn = (row: DiskRow) => row["nvme-tcp-server-nqn"] === Nqn.ofVolume(id)
+  return yield* Effect.fromResult(findVolume(yield* onlyAsked(yield* read(facts, "disks", DiskRows), hasNqn), id))
+})
 
 /**
  * The volume among the rows: the file item that has its NQN. Should several claim it, the one whose slot is the

@@ -54,7 +54,9 @@ describe("scripts made by ros", () => {
         const outcome = verdict(yield* run(wrap(script, "#n")), "#n")
         assert.deepStrictEqual(
           outcome,
-          fails ? { _tag: "Failed", text: `${value} (:error; line 1)`.trim() } : { _tag: "Done", lines: [value] }
+          fails
+            ? { _tag: "Failed", text: `${value} (:error; line 1)`.trim() }
+            : { _tag: "Done", lines: [value], labels: [] }
         )
       }),
     { arbitrary: { runs: 1_000 } }

@@ -1,22 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import { Option, Result } from "effect"
 import { verdict, wrap } from "../../src/rds/Envelope.ts"
+import { fromLines } from "../../src/rds/Facts.ts"
 import { render, ros } from "../../src/rds/RouterOs.ts"
 
 describe("wrap", () => {
-  it("ends the output with the nonce and a verdict, whichever way the script ends", () => {
+  it("ends the output with the nonce, a verdict and what was reported, whichever way the script ends", () => {
     assert.strictEqual(
       Result.getOrThrow(render(wrap(ros`:put ${1}`, "#n"))),
-      ":onerror e in={ :put 1; :put \"#n ok\" } do={ :put (\"#n err \" . $e) }"
+      ":onerror e in={ :local reported \"\"; :put 1; :put (\"#n ok\" . $reported) } do={ :put (\"#n err \" . $e) }"
     )
   })
 })
 
 describe("verdict", () => {
-  it("is Done with the lines before the sentinel, CRLF or LF", () => {
-    assert.deepStrictEqual(verdict("a 1\r\nb 2\r\n#n ok\r\n", "#n"), { _tag: "Done", lines: ["a 1", "b 2"] })
-    assert.deepStrictEqual(verdict("a 1\n#n ok", "#n"), { _tag: "Done", lines: ["a 1"] })
-    assert.deepStrictEqual(verdict("#n ok\r\n", "#n"), { _tag: "Done", lines: [] })
+  it("is Done with the lines before the sentinel, CRLF or LF, and the labels after it", () => {
+    const lines = ["a 1", "b 2"]
+    assert.deepStrictEqual(verdict("a 1\r\nb 2\r\n#n ok a b\r\n", "#n"), { _tag: "Done", lines, labels: ["a", "b"] })
+    assert.deepStrictEqual(verdict("a 1\n#n ok", "#n"), { _tag: "Done", lines: ["a 1"], labels: [] })
+    assert.deepStrictEqual(verdict("#n ok\r\n", "#n"), { _tag: "Done", lines: [], labels: [] })
   })
 
   it("is Failed with RouterOS' text (trap: errors arrive on stdout with exit status 0)", () => {
@@ -51,6 +53,22 @@ describe("verdict", () => {
       ]
     ) {
       assert.deepStrictEqual(verdict(output, "#n"), { _tag: "NotUnderstood", text: output.trim() })
+    }
+  })
+})
+
+describe("what was reported", () => {
+  const text = (lines: ReadonlyArray<string>, labels: ReadonlyArray<string>) =>
+    Option.map(fromLines(lines, labels), Array.from)
+
+  it("is read by its label, whatever else RouterOS prints", () => {
+    const facts = Option.some([["a", "1"], ["b", "[\"x y\"]"]])
+    assert.deepStrictEqual(text(["a 1", "note: something", "b [\"x y\"]"], ["a", "b"]), facts)
+  })
+
+  it("is none when a line is lost, changed, repeated or in another place: what is absent was left out by the script", () => {
+    for (const lines of [["a 1"], ["a 1", "B 2"], ["a 1", "b 2", "b 2"], ["b 2", "a 1"], ["a 1", "b"]]) {
+      assert.deepStrictEqual(text(lines, ["a", "b"]), Option.none())
     }
   })
 })

@@ -44,11 +44,12 @@ export const makeFakeAppliance = () => {
   }
 
   const answer = (line: string): string => {
-    const nonce = /:put "(\w+) ok"/.exec(line)?.[1] ?? ""
+    const nonce = /:put \("(\w+) ok"/.exec(line)?.[1] ?? ""
     const facts = line.includes("/system/resource")
       ? `version "${appliance.version}"\r\nstorage ${appliance.storagePackages}\r\n`
       : appliance.prints
-    return appliance.commands === "garbled" ? "disks [{" : `${facts}${nonce} ok\r\n`
+    const labels = facts.split("\r\n").slice(0, -1).map((fact) => ` ${fact.split(" ")[0]}`)
+    return appliance.commands === "garbled" ? "disks [{" : `${facts}${nonce} ok${labels.join("")}\r\n`
   }
 
   const exec = Effect.fnUntraced(function*(connection: number, closed: Deferred.Deferred<string>, line: string) {

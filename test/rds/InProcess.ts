@@ -22,7 +22,8 @@ export type Break = "none" | "before" | number | "after"
 
 /**
  * The simulated appliance without SSH, for tests that run thousands of commands: the driver's own client and pool over
- * sessions that call the appliance's console. `breaks` are used up by the commands in their order.
+ * sessions that call the appliance's console. `breaks` are used up by the commands in their order, and so are `mangles`,
+ * which make of an answer what arrives.
  */
 export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOptions = {}) {
   const config = Simulator.config(options)
@@ -37,6 +38,7 @@ export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOpti
   const console = yield* Effect.provide(Console, context)
   const device = yield* Effect.provide(Device, context)
   const breaks: Array<Break> = []
+  const mangles: Array<(answer: string) => string> = []
 
   const answer = Effect.fnUntraced(function*(line: string, at: Break) {
     let output = ""
@@ -54,9 +56,11 @@ export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOpti
   })
 
   const exec = Effect.fnUntraced(function*(closed: Deferred.Deferred<string>, line: string) {
-    const at = line.includes("/system/resource") ? "none" : breaks.shift() ?? "none"
+    const isProbe = line.includes("/system/resource")
+    const at = isProbe ? "none" : breaks.shift() ?? "none"
+    const mangle = isProbe ? undefined : mangles.shift()
     const output = at === "before" ? "" : yield* answer(line, at)
-    if (at === "none") return output
+    if (at === "none") return mangle?.(output) ?? output
     yield* Deferred.succeed(closed, "ECONNRESET")
     return ""
   })
@@ -71,7 +75,7 @@ export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOpti
   const { jobs } = yield* Effect.provide(Volatile, context)
   const power = yield* Effect.provide(Power, context)
   const reboot = Effect.andThen(power.reboot("1 millis"), until(power.isOn))
-  return { rds, device, breaks, jobs, reboot }
+  return { rds, device, breaks, mangles, jobs, reboot }
 })
 
 /** Limits that are not met when time is hurried and the machine is busy. */
