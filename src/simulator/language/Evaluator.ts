@@ -1,4 +1,4 @@
-import { Effect, type Result } from "effect"
+import { Effect, Result } from "effect"
 import { RosError } from "../menu/Menu.ts"
 import type { BinaryOperator, Block, CallStatement, Expression, Statement, UnaryOperator } from "./Ast.ts"
 import type { Failure, Frame } from "./Frame.ts"
@@ -29,15 +29,17 @@ export const evaluate = (expression: Expression, frame: Frame): Effect.Effect<Va
     case "Array":
       return arrayLiteral(expression, frame)
     case "Unary":
-      return Effect.flatMap(
-        operands([expression.operand], expression.operator, frame),
-        ([operand = nothing]) => computed(unary(expression.operator, operand))
-      )
+      return immediately(expression, frame, () =>
+        Effect.flatMap(
+          operands([expression.operand], expression.operator, frame),
+          ([operand = nothing]) => computed(unary(expression.operator, operand))
+        ))
     case "Binary":
-      return Effect.flatMap(
-        operands([expression.left, expression.right], expression.operator, frame),
-        ([left = nothing, right = nothing]) => computed(binary(expression.operator, left, right))
-      )
+      return immediately(expression, frame, () =>
+        Effect.flatMap(
+          operands([expression.left, expression.right], expression.operator, frame),
+          ([left = nothing, right = nothing]) => computed(binary(expression.operator, left, right))
+        ))
     case "Element":
       return Effect.map(
         all([expression.array, expression.key], frame),
@@ -46,20 +48,60 @@ export const evaluate = (expression: Expression, frame: Frame): Effect.Effect<Va
   }
 }
 
+/** A command looks at every row of its menu: most conditions need nothing that has to be run, and are not made effects. */
+const immediately = (
+  expression: Expression,
+  frame: Frame,
+  otherwise: () => Effect.Effect<Value, Failure>
+): Effect.Effect<Value, Failure> =>
+  Effect.suspend(() => {
+    const value = pure(expression, frame)
+    return value === undefined ? otherwise() : computed(value)
+  })
+
+/** The value of an expression without anything that runs; undefined when there is such a thing in it. */
+const pure = (expression: Expression, frame: Frame): Result.Result<Value, string> | undefined => {
+  switch (expression._tag) {
+    case "Literal":
+      return Result.succeed(expression.value)
+    case "Variable":
+      return Result.succeed(frame.scope.get(expression.name))
+    case "Property":
+      return Result.succeed(frame.row?.get(expression.name) ?? nothing)
+    case "Unary": {
+      const operand = pureOperand(expression.operand, expression.operator, frame)
+      return operand && Result.flatMap(operand, (value) => unary(expression.operator, value))
+    }
+    case "Binary": {
+      const left = pureOperand(expression.left, expression.operator, frame)
+      const right = left && pureOperand(expression.right, expression.operator, frame)
+      return left && right &&
+        Result.flatMap(left, (a) => Result.flatMap(right, (b) => binary(expression.operator, a, b)))
+    }
+    default:
+      return undefined
+  }
+}
+
+const pureOperand = (expression: Expression, operator: BinaryOperator | UnaryOperator, frame: Frame) => {
+  const value = pure(expression, frame)
+  return value && Result.map(value, asOperand(expression, operator))
+}
+
 /** The values of several expressions, in order. */
 export const all = (
   expressions: ReadonlyArray<Expression>,
   frame: Frame
 ): Effect.Effect<ReadonlyArray<Value>, Failure> => Effect.forEach(expressions, (inner) => evaluate(inner, frame))
 
-/** In a condition a property alone asks whether the row has it: `where comment and !disabled`. */
 const operands = (expressions: ReadonlyArray<Expression>, operator: BinaryOperator | UnaryOperator, frame: Frame) =>
-  operator !== "&&" && operator !== "||" && operator !== "!"
-    ? all(expressions, frame)
-    : Effect.forEach(
-      expressions,
-      (inner) => Effect.map(evaluate(inner, frame), (value) => inner._tag === "Property" ? bool(holds(value)) : value)
-    )
+  Effect.forEach(expressions, (inner) => Effect.map(evaluate(inner, frame), asOperand(inner, operator)))
+
+/** In a condition a property alone asks whether the row has it: `where comment and !disabled`. */
+const asOperand = (expression: Expression, operator: BinaryOperator | UnaryOperator) => (value: Value): Value =>
+  expression._tag === "Property" && (operator === "&&" || operator === "||" || operator === "!")
+    ? bool(holds(value))
+    : value
 
 /** A pure result as an effect: its failure is a run-time error. */
 export const computed = <A>(result: Result.Result<A, string>): Effect.Effect<A, RosError> =>

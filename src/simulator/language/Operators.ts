@@ -179,10 +179,7 @@ const join = (left: Value, right: Value): Computed => {
 const elements = (value: Value) => value._tag === "List" ? value : list(isAbsent(value) ? [] : [value])
 
 const logical = (operator: "&&" | "||", left: Value, right: Value): Computed =>
-  Result.gen(function*() {
-    const [a, b] = [yield* truth(left), yield* truth(right)]
-    return bool(operator === "&&" ? a && b : a || b)
-  })
+  Result.flatMap(truth(left), (a) => Result.map(truth(right), (b) => bool(operator === "&&" ? a && b : a || b)))
 
 const bitwise = (operator: "&" | "|" | "^" | "<<" | ">>", left: Value, right: Value): Computed => {
   const [a, b] = [arithmetic(left), arithmetic(right)]
