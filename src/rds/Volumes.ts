@@ -29,9 +29,8 @@ export const onlyAsked = Effect.fnUntraced(function*(
   const stranger = rows.find((row) => !isAskedFor(row))
   if (stranger === undefined) return rows
   return yield* new ApplianceUnsupported({
-    message: `the appliance answered with ${
-      nameOf(stranger)
-    }, which it was not asked for, so its answer is not believed`
+    message: `the appliance answered with ${nameOf(stranger)}, which it was not asked for, ` +
+      "so its answer is not believed"
   })
 })
 
