@@ -17,6 +17,16 @@ export interface RdsVolume {
   readonly port: number
   /** From the item's comment; none for volumes made by the Go driver. */
   readonly owner: Option.Option<Owner>
+  /** The item's comment as it is, with what a person or another operation has written behind the tag. */
+  readonly comment: string
+}
+
+/** A file that is named like the image of a volume and that no item of the appliance uses. */
+export interface LeftoverFile {
+  readonly id: VolumeId
+  /** Absolute path, with a leading slash. */
+  readonly path: string
+  readonly sizeBytes: bigint
 }
 
 /** What a new volume shall be; `sizeBytes` is used exactly. */

@@ -6,16 +6,18 @@ import { createVolume } from "./CreateVolume.ts"
 import type { RdsError } from "./Errors.ts"
 import type { ExecError } from "./Exec.ts"
 import { growVolume } from "./GrowVolume.ts"
+import { listLeftovers } from "./Leftovers.ts"
 import { listVolumes, lookUpVolume } from "./Lookup.ts"
-import type { CreateSpec, PoolCapacity, RdsVolume } from "./Model.ts"
+import type { CreateSpec, LeftoverFile, PoolCapacity, RdsVolume } from "./Model.ts"
 import { poolCapacity } from "./Pools.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { removeVolume } from "./RemoveVolume.ts"
 import type { Run } from "./Run.ts"
 import { SshPool } from "./SshPool.ts"
+import { switchExport } from "./SwitchExport.ts"
 
 export type { ConnectionState } from "./ConnectionHealth.ts"
-export type { CreateSpec, PoolCapacity, RdsVolume } from "./Model.ts"
+export type { CreateSpec, LeftoverFile, PoolCapacity, RdsVolume } from "./Model.ts"
 
 /**
  * The appliance in domain words. Every method is idempotent, and costs one SSH exec when nothing is wrong (remove takes
@@ -32,6 +34,13 @@ export class RdsClient extends Context.Service<RdsClient, {
   readonly grow: (id: VolumeId, sizeBytes: bigint) => Effect.Effect<Option.Option<RdsVolume>, RdsError>
   /** Succeeds only when item and backing file are both verified gone. */
   readonly remove: (id: VolumeId) => Effect.Effect<void, RdsError>
+  /**
+   * Switches the export of exactly this item on or off: slot, NQN, file and comment must still be what the caller saw. Answers
+   * the volume as it is then; none if it is not this item any more, and then nothing was changed.
+   */
+  readonly switchExport: (volume: RdsVolume, exported: boolean) => Effect.Effect<Option.Option<RdsVolume>, RdsError>
+  /** Files below the base that are named like a volume's image and that no item uses, sorted by path; complete, or an error. */
+  readonly leftovers: Effect.Effect<ReadonlyArray<LeftoverFile>, RdsError>
   /** Of the pool whose mount point holds `path`. */
   readonly capacity: (path: VolumePath) => Effect.Effect<PoolCapacity, RdsError>
   /** No I/O. */
@@ -51,6 +60,8 @@ export class RdsClient extends Context.Service<RdsClient, {
           list: listVolumes(run),
           grow: growVolume(run, config),
           remove: removeVolume(run, config),
+          switchExport: switchExport(run),
+          leftovers: listLeftovers(run, config),
           capacity: poolCapacity(run, config),
           state: pool.state,
           states: pool.states

@@ -71,7 +71,8 @@ const toVolume = (row: DiskRow, id: VolumeId): Result.Result<RdsVolume, Applianc
     sizeBytes,
     exported: row["nvme-tcp-export"] === true,
     port: Number(row["nvme-tcp-server-port"] ?? defaultPort),
-    owner: OwnershipTag.parse(row.comment ?? "")
+    owner: OwnershipTag.parse(row.comment ?? ""),
+    comment: row.comment ?? ""
   })
 }
 

@@ -29,7 +29,8 @@ quietly("create", (it) => {
         sizeBytes: GiB + 1n,
         exported: true,
         port: 4420,
-        owner: Option.some({ clusterId: rdsConfig.clusterId, volumeId: wanted.id })
+        owner: Option.some({ clusterId: rdsConfig.clusterId, volumeId: wanted.id }),
+        comment: OwnershipTag.encode({ clusterId: rdsConfig.clusterId, volumeId: wanted.id })
       })
       assert.strictEqual(volume.nqn, nqn(wanted.id))
       assert.strictEqual((yield* commands(simulator)).length, 1)
