@@ -65,7 +65,13 @@ export const startInProcess = Effect.gen(function*() {
   })
 
   const rds = yield* clientOver(Layer.succeed(SshTransport, { address: "in process", connect }), { pool: patient })
-  return { rds, device, breaks }
+  return {
+    rds,
+    device,
+    breaks,
+    /** What somebody types on the appliance. */
+    type: (line: string) => answer(line, "none")
+  }
 })
 
 /** Limits that are not met when time is hurried and the machine is busy. */
