@@ -7,7 +7,7 @@ import { idOf, startWorld } from "../orphans/World.ts"
 import { base } from "../rds/Harness.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 
-const runs = Number(process.env["RDS_CSI_ORPHAN_RUNS"] ?? 25)
+const runs = Number(process.env["RDS_CSI_ORPHAN_RUNS"] ?? 10)
 
 type World = Effect.Success<typeof startWorld>
 
@@ -281,6 +281,6 @@ describe("orphans", () => {
         }
         for (let n = 1; n <= 3; n++) assert.strictEqual(yield* world.stateOf(neededId(n)), "exported")
       }).pipe(Effect.scoped, capturedLogs().run),
-    { arbitrary: { runs: runs }, timeout: 60_000 }
+    { arbitrary: { runs: runs }, timeout: 120_000 }
   )
 })
