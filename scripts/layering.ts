@@ -21,6 +21,7 @@ const table: Readonly<Record<string, Layer>> = {
     layers: [
       "csi",
       "attachment",
+      "orphans",
       "rds",
       "nvme",
       "mount",
@@ -37,6 +38,8 @@ const table: Readonly<Record<string, Layer>> = {
     packages: ["effect", "@grpc/grpc-js", "@bufbuild/protobuf", "node:*"]
   },
   attachment: service,
+  // What both know together: who may use a volume, and what is on the appliance.
+  orphans: { ...service, layers: [...service.layers, "attachment", "rds"] },
   rds: { ...service, packages: [...service.packages, "ssh2"] },
   linux: service,
   nvme: { ...service, layers: [...service.layers, "linux"] },
@@ -52,6 +55,8 @@ const table: Readonly<Record<string, Layer>> = {
       "attachment/Leadership.ts",
       "attachment/NodeRegistry.ts",
       "attachment/SharingGuard.ts",
+      "orphans/OrphanEvents.ts",
+      "orphans/OrphanReferences.ts",
       "volume",
       "observability/Metrics.ts"
     ],

@@ -163,7 +163,9 @@ const goFlags: Readonly<Record<string, string>> = {
 
 /** What becomes of each flag of the Go driver. */
 export const goFlagTable = (subcommands: ReadonlyArray<SubcommandFacts>): string => {
-  const flags = shared(subcommands.filter(({ name }) => name !== "simulator")).map(({ flag }) => flag)
+  const flags = shared(subcommands.filter(({ name }) => name !== "simulator" && !name.startsWith("orphans"))).map((
+    { flag }
+  ) => flag)
   return table(
     ["Go driver", "Here"],
     Object.entries(goFlags).map(([name, before]) => [code(`-${name}`), fateOf(name, before, flags)])
@@ -177,7 +179,8 @@ const fateOf = (name: string, before: string, flags: ReadonlyArray<FlagFacts>): 
   const kept = flags.find((flag) => flag.name === name || flag.aliases.includes(`--${name}`))
   if (kept === undefined) return `becomes ${code(first)}`
   const fallback = kept.fallback ?? ""
-  const same = fallback === before || (fallback === "off" && before === "false")
+  const same = fallback === before || (fallback === "off" && before === "false") ||
+    (fallback === "on" && before === "true")
   const changed = same ? "" : `; the default was ${before === "" ? "empty" : code(before)} and is ${code(fallback)}`
   return `${code(`--${kept.name}`)}${changed}`
 }

@@ -7,6 +7,8 @@ import { attachmentFlags, kubeconfig } from "../../src/cli/AttachmentFlags.ts"
 import { commonFlags, nodeId } from "../../src/cli/CommonFlags.ts"
 import { controllerCommand } from "../../src/cli/ControllerCommand.ts"
 import { nodeCommand, nodeFlags } from "../../src/cli/NodeCommand.ts"
+import { orphanFlags } from "../../src/cli/OrphanFlags.ts"
+import { listCommand, listFlags, removeCommand, removeFlags } from "../../src/cli/OrphansCommand.ts"
 import { simulatorCommand } from "../../src/cli/Simulator.ts"
 import { simulatorFlags } from "../../src/cli/SimulatorFlags.ts"
 import { formatEndpoint } from "../../src/csi/Endpoint.ts"
@@ -93,23 +95,25 @@ const written = (value: unknown): string => {
 
 const { unsure, ...device } = simulatorFlags
 const common = Object.values(commonFlags)
-const appliance = [...Object.values(applianceFlags), ...Object.values(attachmentFlags)]
+const appliance = Object.values(applianceFlags)
+const controller = [...appliance, ...Object.values(attachmentFlags), ...Object.values(orphanFlags)]
 const node = Object.values(nodeFlags)
 
 /** Every subcommand that has flags of its own. Fails when one shows a flag that it is not known to be made of. */
 export const subcommands = Effect.gen(function*() {
   const made = [
-    [yield* helpOf(controllerCommand), [...common, ...appliance, Flag.optional(nodeId)]],
-    [yield* helpOf(nodeCommand), [...common, ...node, kubeconfig]],
-    [yield* helpOf(allCommand), [...common, ...appliance, ...node]],
-    [yield* helpOf(simulatorCommand), [...Object.values(device), ...Object.values(unsure)]]
+    ["controller", yield* helpOf(controllerCommand), [...common, ...controller, Flag.optional(nodeId)]],
+    ["node", yield* helpOf(nodeCommand), [...common, ...node, kubeconfig]],
+    ["all", yield* helpOf(allCommand), [...common, ...controller, ...node]],
+    ["orphans list", yield* helpOf(listCommand), [...appliance, kubeconfig, ...Object.values(listFlags)]],
+    ["orphans remove", yield* helpOf(removeCommand), [...appliance, kubeconfig, ...Object.values(removeFlags)]],
+    ["simulator", yield* helpOf(simulatorCommand), [...Object.values(device), ...Object.values(unsure)]]
   ] as const
-  return yield* Effect.forEach(made, ([help, parts]) => subcommand(help, parts))
+  return yield* Effect.forEach(made, ([name, help, parts]) => subcommand(name, help, parts))
 })
 
 const subcommand = Effect.fnUntraced(
-  function*(help: HelpDoc.HelpDoc, parts: ReadonlyArray<Flag.Flag<unknown>>) {
-    const name = help.commandPath?.at(-1) ?? ""
+  function*(name: string, help: HelpDoc.HelpDoc, parts: ReadonlyArray<Flag.Flag<unknown>>) {
     const known = new Map((yield* Effect.forEach(parts, inspect)).map((facts) => [facts.name, facts]))
     const flags = yield* Effect.forEach(help.flags, (flag) => {
       const facts = known.get(flag.name)

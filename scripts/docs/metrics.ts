@@ -14,6 +14,7 @@ const sections: ReadonlyArray<{ readonly title: string; readonly names: RegExp }
   { title: "CSI calls, in every process", names: /^rds_csi_grpc_/ },
   { title: "Attachments, in the controller", names: /^rds_csi_(attachment|migration|events)_/ },
   { title: "Kubernetes, in the controller", names: /^rds_csi_(kube|leader)/ },
+  { title: "Orphaned volumes, in the controller", names: /^rds_csi_orphan_/ },
   { title: "The appliance, in the controller", names: /^rds_csi_rds_/ },
   { title: "Volumes on a node, in the node plugin", names: /^rds_csi_(volume|nvme|mount|stale|orphans|host)_/ },
   { title: "The process itself", names: /^(process|nodejs)_/ },

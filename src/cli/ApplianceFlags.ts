@@ -67,7 +67,7 @@ const clusterId = reading("cluster-id", {
   env: "RDS_CLUSTER_ID"
 }).pipe(
   Flag.withDescription("Name of this cluster in the comments on the appliance; unique among clusters that share it"),
-  Flag.withDefault(ClusterId.schema.make("default"))
+  Flag.withDefault(ClusterId.fallback)
 )
 
 const poolReserve = bytes("pool-reserve").pipe(

@@ -7,6 +7,8 @@ import { NodeRegistry } from "../attachment/NodeRegistry.ts"
 import { Reconciler } from "../attachment/Reconciler.ts"
 import { SharingGuard } from "../attachment/SharingGuard.ts"
 import type { Component } from "../observability/Ops.ts"
+import { OrphanEvents } from "../orphans/OrphanEvents.ts"
+import { OrphanReferences } from "../orphans/OrphanReferences.ts"
 import type { AttachmentFlags } from "./AttachmentFlags.ts"
 import { clusterNeeded, clusterSource } from "./Cluster.ts"
 import { Misconfigured } from "./Exit.ts"
@@ -46,6 +48,8 @@ const inMemory = ({ nodes }: AttachmentFlags, ownNodes: ReadonlyArray<string>) =
     AttachmentEvents.layerNone,
     Leadership.layerAlways,
     SharingGuard.layerAny,
+    OrphanEvents.layerNone,
+    OrphanReferences.layerUnknown,
     NodeRegistry.layerStatic([...nodes, ...ownNodes]),
     Layer.succeed(RecordHealth, { components: {} })
   )

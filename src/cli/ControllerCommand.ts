@@ -3,11 +3,18 @@ import { Command, Flag } from "effect/cli"
 import { applianceFlags } from "./ApplianceFlags.ts"
 import { attachmentFlags } from "./AttachmentFlags.ts"
 import { commonFlags, nodeId } from "./CommonFlags.ts"
+import { orphanFlags } from "./OrphanFlags.ts"
 
 /** `rds-csi controller` */
 export const controllerCommand = Command.make(
   "controller",
-  { common: commonFlags, appliance: applianceFlags, attachment: attachmentFlags, nodeId: Flag.optional(nodeId) },
+  {
+    common: commonFlags,
+    appliance: applianceFlags,
+    attachment: attachmentFlags,
+    orphan: orphanFlags,
+    nodeId: Flag.optional(nodeId)
+  },
   ({ nodeId, ...flags }) =>
     Effect.flatMap(
       // Each process loads what it runs, and nothing of the others.

@@ -7,14 +7,15 @@ import { Controller } from "../csi/gen/csi_pb.ts"
 import { rpcs } from "../csi/GrpcService.ts"
 import type { Component } from "../observability/Ops.ts"
 import { RdsClient } from "../rds/RdsClient.ts"
-import { SshPool } from "../rds/SshPool.ts"
-import { type SshTarget, SshTransport } from "../rds/SshTransport.ts"
 import { VolumeLock } from "../volume/VolumeLock.ts"
-import { controllerConfig, rdsConfig, sshPoolConfig, sshTarget } from "./ApplianceConfig.ts"
+import { rdsClient } from "./ApplianceClient.ts"
+import { controllerConfig, sshTarget } from "./ApplianceConfig.ts"
 import type { ApplianceFlags } from "./ApplianceFlags.ts"
 import type { AttachmentFlags } from "./AttachmentFlags.ts"
 import { attachmentComponents, attachmentRecords, fencing } from "./AttachmentServices.ts"
 import type { CommonFlags } from "./CommonFlags.ts"
+import type { OrphanFlags } from "./OrphanFlags.ts"
+import { checkOrphanFlags, orphanServices } from "./OrphanServices.ts"
 import { observability, serveDriver } from "./Serve.ts"
 
 /** Values of the flags of a process that serves the Controller service. */
@@ -22,6 +23,7 @@ export interface ControllerFlags {
   readonly common: CommonFlags
   readonly appliance: ApplianceFlags
   readonly attachment: AttachmentFlags
+  readonly orphan: OrphanFlags
 }
 
 /** Serves Identity and Controller until the process is told to stop. `ownNodes`: nodes known by themselves. */
@@ -44,26 +46,20 @@ export const controllerRpcs = ({ appliance }: ControllerFlags) =>
 
 /** What the RPCs of the controller work with: the appliance, and who decides which node may use a volume. */
 export const controllerServices = (
-  { appliance, attachment, common }: ControllerFlags,
+  { appliance, attachment, common, orphan }: ControllerFlags,
   ownNodes: ReadonlyArray<string>
 ) =>
   Layer.unwrap(Effect.map(
     // First of all: a configuration that cannot work ends the process before anything starts.
-    sshTarget(appliance),
+    Effect.andThen(checkOrphanFlags({ appliance, attachment, orphan }), sshTarget(appliance)),
     (target) =>
-      reconcileOnReconnect.pipe(
+      Layer.merge(reconcileOnReconnect, orphanServices({ appliance, attachment, orphan })).pipe(
         Layer.provideMerge(fencing(attachment)),
         Layer.provideMerge(appliance.hostAccess === "holders" ? applianceHostAccess : HostAccess.layerOpen),
         Layer.provideMerge(rdsClient(appliance, target)),
         Layer.provideMerge(attachmentRecords(attachment, { driver: common.driverName, ownNodes }))
       )
   ))
-
-const rdsClient = (flags: ApplianceFlags, target: SshTarget) =>
-  RdsClient.layer(rdsConfig(flags)).pipe(
-    Layer.provide(SshPool.layer(sshPoolConfig(flags))),
-    Layer.provide(SshTransport.layer(target))
-  )
 
 /** Detaching went on while the appliance was away; what it left behind is looked for when the appliance is back. */
 const reconcileOnReconnect = Layer.effectDiscard(Effect.gen(function*() {

@@ -22,6 +22,20 @@ export class CannotServe extends Data.TaggedError("CannotServe")<{ readonly mess
   override readonly [CliError.userMessage] = this.message
 }
 
+/** What the command has to talk to does not answer, or not to it. Ends it with exit code 69 and `message` as one line on stderr. */
+export class Unreachable extends Data.TaggedError("Unreachable")<{ readonly message: string }> {
+  override readonly [Runtime.errorExitCode] = EX_UNAVAILABLE
+  override readonly [Runtime.errorReported] = false
+  override readonly [CliError.userMessage] = this.message
+}
+
+/** The command did not do all that it was asked for. Ends it with exit code 1 and `message` as one line on stderr. */
+export class NotDone extends Data.TaggedError("NotDone")<{ readonly message: string }> {
+  override readonly [Runtime.errorExitCode] = 1
+  override readonly [Runtime.errorReported] = false
+  override readonly [CliError.userMessage] = this.message
+}
+
 /** The value of a setting, or {@link Misconfigured} with the reason why it cannot be used. */
 export const configured = <A>(
   result: Result.Result<A, { readonly message: string }>
@@ -48,7 +62,8 @@ export const formatter: CliOutput.Formatter = {
 
 /**
  * Exit codes of the process: 0 after SIGTERM or SIGINT (a graceful stop is not a failure to a supervisor), 64 for a wrong
- * command line, 78 for a wrong configuration, 69 when the process cannot listen where it was told to, 1 for anything else.
+ * command line, 78 for a wrong configuration, 69 when the process cannot listen where it was told to or cannot reach what it works on, 1 for
+ * anything else.
  */
 export const teardown: Runtime.Teardown = (exit, done) => {
   if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return done(0)

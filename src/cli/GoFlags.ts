@@ -4,14 +4,10 @@ export interface Translation {
   readonly warnings: ReadonlyArray<string>
 }
 
-const subcommands = new Set(["controller", "node", "all", "simulator", "version"])
+const subcommands = new Set(["controller", "node", "all", "orphans", "simulator", "version"])
 
 /** Go flags whose feature this driver does without, or does always; with the reason a user wants to read. */
 const withoutEffect: Readonly<Record<string, string>> = {
-  "enable-orphan-reconciler": "this version removes nothing by itself",
-  "orphan-check-interval": "this version removes nothing by itself",
-  "orphan-grace-period": "this version removes nothing by itself",
-  "orphan-dry-run": "this version removes nothing by itself",
   "enable-vmi-serialization": "requests for one volume are always serialized",
   "vmi-cache-ttl": "requests for one volume are always serialized",
   logtostderr: "logs always go to stderr",
@@ -69,7 +65,7 @@ export const translateGoFlags = (argv: ReadonlyArray<string>): Translation => {
   return { args: ours ? args : [...subcommandFor(roles), ...args], warnings }
 }
 
-const isBoolean = (name: string) => name.startsWith("enable-") || name.endsWith("dry-run") || name.includes("tostderr")
+const isBoolean = (name: string) => name.startsWith("enable-") || name.includes("tostderr")
 
 // klog's 4 and above are what people switch on to debug.
 const logLevel = (verbosity: string) => Number(verbosity) >= 4 ? "debug" : "info"

@@ -5,6 +5,7 @@ import { controllerCommand } from "./ControllerCommand.ts"
 import { formatter, presenter } from "./Exit.ts"
 import { translateGoFlags } from "./GoFlags.ts"
 import { nodeCommand } from "./NodeCommand.ts"
+import { orphansCommand } from "./OrphansCommand.ts"
 import { StartWarnings } from "./Serve.ts"
 import { simulatorCommand } from "./Simulator.ts"
 import { build, versionCommand } from "./Version.ts"
@@ -14,7 +15,14 @@ const root = Command.make("rds-csi").pipe(
     "CSI driver for the MikroTik ROSE Data Server: Kubernetes volumes over NVMe/TCP, managed through RouterOS over SSH. " +
       "Command lines of the Go driver (-controller, -node, -rds-address=…) are understood as well."
   ),
-  Command.withSubcommands([controllerCommand, nodeCommand, allCommand, simulatorCommand, versionCommand])
+  Command.withSubcommands([
+    controllerCommand,
+    nodeCommand,
+    allCommand,
+    orphansCommand,
+    simulatorCommand,
+    versionCommand
+  ])
 )
 
 /** The program with these arguments; its exit tells the exit code (`teardown` in Exit.ts). */

@@ -38,12 +38,12 @@ export const int = (name: string, { env, maximum = Number.MAX_SAFE_INTEGER, mini
   })
 
 /** A flag that takes one of a few words. */
-export const choice = <const A extends string>(name: string, choices: ReadonlyArray<A>, env: string) =>
+export const choice = <const A extends string>(name: string, choices: ReadonlyArray<A>, env?: string) =>
   reading(name, {
     metavar: choices.join("|"),
     parse: (text) => Option.fromUndefinedOr(choices.find((word) => word === text)),
     expected: choices.join(" or "),
-    env
+    ...(env === undefined ? {} : { env })
   })
 
 const unitMillis = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const

@@ -1,5 +1,5 @@
 import { DateTime, Effect } from "effect"
-import { type Claim, eventFields, eventName, type EventSource, eventTime, type Notice } from "./EventPost.ts"
+import { eventFields, eventName, type EventSource, eventTime, type Notice, type Subject } from "./EventPost.ts"
 import { KubeApi } from "./KubeApi.ts"
 import { events } from "./Resources.ts"
 
@@ -18,7 +18,7 @@ export interface Occurrence {
 }
 
 /**
- * Puts notices on claims: the first of a kind as a new event, the others as its count. To deliver the same occurrence again,
+ * Puts notices on objects: the first of a kind as a new event, the others as its count. To deliver the same occurrence again,
  * after an answer was lost, changes nothing.
  */
 export const makeEventDelivery = Effect.fnUntraced(function*(source: EventSource) {
@@ -32,31 +32,35 @@ export const makeEventDelivery = Effect.fnUntraced(function*(source: EventSource
       if (posted.size > memoryLength) { for (const [oldest] of [...posted].slice(0, 1)) posted.delete(oldest) }
     })
 
-  const createNew = (key: string, claim: Claim, notice: Notice, { at, times }: Occurrence) => {
+  const createNew = (key: string, subject: Subject, notice: Notice, { at, times }: Occurrence) => {
     const name = eventName(key, DateTime.toEpochMillis(at))
-    return api.create(events, { name, namespace: claim.namespace }, eventFields(claim, notice, source, { times, at }))
+    return api.create(
+      events,
+      { name, namespace: subject.namespace },
+      eventFields(subject, notice, source, { times, at })
+    )
       .pipe(
         Effect.catchTag("KubeConflict", () => Effect.void),
         Effect.andThen(remember(key, { name, count: times }))
       )
   }
 
-  return Effect.fnUntraced(function*(claim: Claim, notice: Notice, occurrence: Occurrence) {
+  return Effect.fnUntraced(function*(subject: Subject, notice: Notice, occurrence: Occurrence) {
     const key = eventName(
-      claim.namespace,
-      claim.name,
-      claim.uid ?? "",
+      subject.namespace,
+      subject.name,
+      subject.uid ?? "",
       notice.reason,
       notice.message,
       source.host ?? ""
     )
     const before = posted.get(key)
-    if (before === undefined) return yield* createNew(key, claim, notice, occurrence)
+    if (before === undefined) return yield* createNew(key, subject, notice, occurrence)
     const count = before.count + occurrence.times
     const change = { count, lastTimestamp: eventTime(occurrence.at) }
-    return yield* api.patch(events, { name: before.name, namespace: claim.namespace }, change).pipe(
+    return yield* api.patch(events, { name: before.name, namespace: subject.namespace }, change).pipe(
       Effect.andThen(remember(key, { name: before.name, count })),
-      Effect.catchTag("KubeNotFound", () => createNew(key, claim, notice, occurrence))
+      Effect.catchTag("KubeNotFound", () => createNew(key, subject, notice, occurrence))
     )
   })
 })

@@ -17,19 +17,27 @@ export interface EventSource {
   readonly host?: string
 }
 
-/** The claim that an event is about. */
-export interface Claim {
+/** The object that an event is about. */
+export interface Subject {
+  readonly apiVersion: string
+  readonly kind: string
   readonly namespace: string
   readonly name: string
   readonly uid: string | undefined
 }
 
 /** The claim that one of these PersistentVolumes of a volume is bound to; undefined when none is. */
-export const claimOf = (volumes: ReadonlyArray<PersistentVolume>): Claim | undefined =>
+export const claimOf = (volumes: ReadonlyArray<PersistentVolume>): Subject | undefined =>
   volumes.flatMap(({ spec: { claimRef } }) =>
     claimRef?.namespace === undefined || claimRef.name === undefined
       ? []
-      : [{ namespace: claimRef.namespace, name: claimRef.name, uid: claimRef.uid }]
+      : [{
+        apiVersion: "v1",
+        kind: "PersistentVolumeClaim",
+        namespace: claimRef.namespace,
+        name: claimRef.name,
+        uid: claimRef.uid
+      }]
   )[0]
 
 /** A name for the event that is about all of these. */
@@ -42,16 +50,16 @@ export const eventTime = (time: DateTime.Utc): string => `${DateTime.formatIso(t
 /** What people and tools see of a message; the rest would be cut by others. */
 const maxMessageLength = 1024
 
-/** The fields of an Event (Kubernetes API reference, core/v1) about a claim, in the form that `kubectl describe` shows. */
+/** The fields of an Event (Kubernetes API reference, core/v1) about an object, in the form that `kubectl describe` shows. */
 export const eventFields = (
-  { name, namespace, uid }: Claim,
+  { apiVersion, kind, name, namespace, uid }: Subject,
   { message, reason, type }: Notice,
   source: EventSource,
   { at, times }: { readonly times: number; readonly at: DateTime.Utc }
 ): JsonObject => ({
   involvedObject: {
-    apiVersion: "v1",
-    kind: "PersistentVolumeClaim",
+    apiVersion,
+    kind,
     namespace,
     name,
     ...(uid === undefined ? {} : { uid })

@@ -1,23 +1,22 @@
 import { type Cause, DateTime, Effect, Fiber, Metric, Queue, Schedule } from "effect"
 import { eventsDroppedTotal, eventsPostedTotal } from "../observability/Metrics.ts"
-import type { VolumeId } from "../volume/VolumeId.ts"
 import type { KubeReadError, KubeWriteError } from "./Errors.ts"
 import { makeEventDelivery } from "./EventDelivery.ts"
-import type { Claim, EventSource, Notice } from "./EventPost.ts"
+import type { EventSource, Notice, Subject } from "./EventPost.ts"
 
 /** Where the notices of a queue go, and as whose. */
-export interface EventQueueOptions<E> {
+export interface EventQueueOptions<About extends string, E> {
   readonly source: EventSource
-  /** The claim of the volume, if it has one. */
-  readonly claimOf: (volumeId: VolumeId) => Effect.Effect<Claim | undefined, E>
-  /** Waits until claims can be found. */
+  /** The object to hang an event on, such as the claim of a volume, if there is one. */
+  readonly subjectOf: (about: About) => Effect.Effect<Subject | undefined, E>
+  /** Waits until objects can be found. */
   readonly start: Effect.Effect<void>
   /** Whether they can by now: at its end the process waits for what is left to be posted only then. */
   readonly isStarted: Effect.Effect<boolean>
 }
 
-interface Waiting {
-  readonly volumeId: VolumeId
+interface Waiting<About> {
+  readonly about: About
   readonly notice: Notice
 }
 
@@ -34,18 +33,20 @@ const farewell = "2 seconds"
  * Posts notices in the background, as long as the scope is open: best effort, without making anybody wait. What is said again
  * within an hour is counted in the event that said it first.
  */
-export const makeEventQueue = Effect.fnUntraced(function*<E extends KubeReadError>(options: EventQueueOptions<E>) {
+export const makeEventQueue = Effect.fnUntraced(function*<About extends string, E extends KubeReadError>(
+  options: EventQueueOptions<About, E>
+) {
   const deliver = yield* makeEventDelivery(options.source)
-  const queue = yield* Queue.dropping<Waiting, Cause.Done>(queueLength)
+  const queue = yield* Queue.dropping<Waiting<About>, Cause.Done>(queueLength)
 
-  const deliverAll = Effect.fnUntraced(function*(batch: ReadonlyArray<Waiting>) {
+  const deliverAll = Effect.fnUntraced(function*(batch: ReadonlyArray<Waiting<About>>) {
     const at = yield* DateTime.now
-    yield* Effect.forEach(tally(batch), ({ notice, times, volumeId }) =>
-      options.claimOf(volumeId).pipe(
-        Effect.flatMap((claim) =>
-          claim === undefined
-            ? Effect.logDebug(`no claim of volume ${volumeId} for an event: ${notice.message}`)
-            : Effect.andThen(deliver(claim, notice, { times, at }), posted(notice))
+    yield* Effect.forEach(tally(batch), ({ about, notice, times }) =>
+      options.subjectOf(about).pipe(
+        Effect.flatMap((subject) =>
+          subject === undefined
+            ? Effect.logDebug(`there is no object for an event about ${about}: ${notice.message}`)
+            : Effect.andThen(deliver(subject, notice, { times, at }), posted(notice))
         ),
         Effect.retry({ schedule: attempts, while: mayPass }),
         Effect.catch((error) => dropped(mayPass(error) ? "unavailable" : "refused", error.message))
@@ -66,14 +67,14 @@ export const makeEventQueue = Effect.fnUntraced(function*<E extends KubeReadErro
     )
   )
 
-  return Effect.fnUntraced(function*(volumeId: VolumeId, notice: Notice) {
-    if (yield* Queue.offer(queue, { volumeId, notice })) return
+  return Effect.fnUntraced(function*(about: About, notice: Notice) {
+    if (yield* Queue.offer(queue, { about, notice })) return
     yield* dropped("queue_full", "too many are waiting")
   })
 })
 
 /** Equal notices as one, in the order in which each was given first. */
-const tally = (batch: ReadonlyArray<Waiting>) =>
+const tally = <About>(batch: ReadonlyArray<Waiting<About>>) =>
   [...Map.groupBy(batch, (waiting) => JSON.stringify(waiting)).values()].flatMap((same) =>
     same.slice(0, 1).map((first) => ({ ...first, times: same.length }))
   )

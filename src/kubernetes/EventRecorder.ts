@@ -29,7 +29,7 @@ const make = Effect.gen(function*() {
   const api = yield* KubeApi
   const post = yield* makeEventQueue({
     source,
-    claimOf: (volumeId) => Effect.sync(() => claimOf(lookup.known(volumeId))),
+    subjectOf: (volumeId: VolumeId) => Effect.sync(() => claimOf(lookup.known(volumeId))),
     start: volumes.synced,
     isStarted: volumes.isSynced
   })

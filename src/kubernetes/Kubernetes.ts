@@ -10,6 +10,8 @@ import type { ClusterSource } from "./Kubeconfig.ts"
 import { kubernetesAttachmentStore } from "./KubernetesAttachmentStore.ts"
 import { kubernetesEvents } from "./KubernetesEvents.ts"
 import { kubernetesNodeRegistry } from "./KubernetesNodeRegistry.ts"
+import { kubernetesOrphanEvents } from "./KubernetesOrphanEvents.ts"
+import { watchedReferences } from "./KubernetesOrphanReferences.ts"
 import { kubernetesSharingGuard, type SharingPolicy } from "./KubernetesSharingGuard.ts"
 import { leaderLease, leaseName, leaseTimes } from "./LeaderLease.ts"
 
@@ -27,14 +29,16 @@ export interface KubernetesOptions {
 }
 
 /**
- * Everything that a controller in a cluster needs of it: AttachmentStore, AttachmentEvents, NodeRegistry, Leadership and
- * SharingGuard, and {@link ClusterView} to see how it is doing. Building it does not wait for the API server.
+ * Everything that a controller in a cluster needs of it: AttachmentStore, AttachmentEvents, NodeRegistry, Leadership,
+ * SharingGuard, OrphanReferences and OrphanEvents, and {@link ClusterView} to see how it is doing. Building it does not wait for the API server.
  */
 export const kubernetesServices = (options: KubernetesOptions) =>
   Layer.mergeAll(
     kubernetesAttachmentStore,
     kubernetesEvents,
     kubernetesNodeRegistry,
+    kubernetesOrphanEvents({ name: leaseName(options.driver), namespace: options.namespace }),
+    watchedReferences,
     leadership(options),
     kubernetesSharingGuard(options.sharingPolicy)
   ).pipe(

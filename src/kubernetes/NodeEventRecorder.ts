@@ -33,7 +33,7 @@ const make = Effect.fnUntraced(function*({ driver, nodeId }: NodeEventOptions) {
   const api = yield* KubeApi
   const post = yield* makeEventQueue({
     source: { component: "rds-csi-node", host: nodeId },
-    claimOf: (volumeId) =>
+    subjectOf: (volumeId: VolumeId) =>
       api.get(persistentVolumes, { name: volumeId }).pipe(
         Effect.map((volume) => {
           const { csi } = volume.spec

@@ -48,8 +48,13 @@ export const namesake = (
   { metadata, spec }: VolumeAttachment,
   volumes: ReadonlyArray<PersistentVolume>
 ): PersistentVolume | undefined =>
-  volumes.find((volume) => {
-    const handle = volume.spec.csi?.volumeHandle ?? ""
-    const digest = createHash("sha256").update(`${handle}${spec.attacher}${spec.nodeName}`).digest("hex")
-    return metadata.name === `csi-${digest}`
-  })
+  volumes.find((volume) => isNamedAfter(volume.spec.csi?.volumeHandle ?? "", { metadata, spec }))
+
+/** Whether the name of the VolumeAttachment is made of this handle. */
+export const isNamedAfter = (
+  handle: string,
+  { metadata, spec }: Pick<VolumeAttachment, "metadata" | "spec">
+): boolean => {
+  const digest = createHash("sha256").update(`${handle}${spec.attacher}${spec.nodeName}`).digest("hex")
+  return metadata.name === `csi-${digest}`
+}

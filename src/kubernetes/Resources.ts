@@ -88,6 +88,35 @@ export const persistentVolumes = resource({
 })
 export type PersistentVolume = ObjectOf<typeof persistentVolumes>
 
+/** PersistentVolumes again, by all that can name a volume. Read now and then, and not kept. */
+export const namingVolumes = resource({
+  kind: "PersistentVolume",
+  apiVersion: "v1",
+  plural: "persistentvolumes",
+  schema: Schema.Struct({
+    metadata: Schema.Struct(identity),
+    spec: Schema.Struct({
+      csi: optional(Schema.Struct({
+        volumeHandle: Schema.String,
+        volumeAttributes: optional(Schema.Struct({
+          nqn: Schema.optionalKey(Schema.String),
+          volumePath: Schema.optionalKey(Schema.String)
+        }))
+      }))
+    })
+  })
+})
+
+export const volumeClaims = resource({
+  kind: "PersistentVolumeClaim",
+  apiVersion: "v1",
+  plural: "persistentvolumeclaims",
+  schema: Schema.Struct({
+    metadata: Schema.Struct({ ...identity, namespace: Schema.String }),
+    spec: Schema.Struct({ volumeName: optional(Schema.String) })
+  })
+})
+
 export const volumeAttachments = resource({
   kind: "VolumeAttachment",
   apiVersion: "storage.k8s.io/v1",

@@ -173,6 +173,25 @@ export const copyProgressRatio = gauge(
   "How far the copy is that was last asked after, from 0 to 1."
 )
 
+/** Label: `state` (`referenced`, `untagged`, `other_cluster`, `misplaced`, `kept`, `orphan`, `orphan_unexported`). Of the leader. */
+export const orphanVolumes = gauge(
+  "rds_csi_orphan_volumes",
+  "Volumes on the appliance, by what they are to this cluster."
+)
+/** Of the leader. */
+export const orphanFiles = gauge("rds_csi_orphan_files", "Files named like a volume's image that no disk uses.")
+/** Label: `action` (`unexport`, `remove`). */
+export const orphanVolumesCleanedTotal = counter(
+  "rds_csi_orphan_volumes_cleaned_total",
+  "Orphaned volumes that the controller did something about."
+)
+/** Label: `result` (`complete`, `held`: too many would have gone, `failed`). */
+export const orphanPassesTotal = counter("rds_csi_orphan_passes_total", "Looks for orphaned volumes.")
+export const orphanLastPassTimestamp = gauge(
+  "rds_csi_orphan_last_pass_timestamp_seconds",
+  "When orphaned volumes were last looked for to the end, since the Unix epoch."
+)
+
 /** Label: `address` of the appliance. */
 export const rdsConnectionState = gauge(
   "rds_csi_rds_connection_state",

@@ -25,6 +25,14 @@ export interface RdsVolume {
   readonly comment: string
 }
 
+/** A file that is named like the image of a volume and that no item of the appliance uses. */
+export interface LeftoverFile {
+  readonly id: VolumeId
+  /** Absolute path, with a leading slash. */
+  readonly path: string
+  readonly sizeBytes: bigint
+}
+
 /** What a new volume shall be; `sizeBytes` is used exactly. */
 export interface CreateSpec {
   readonly id: VolumeId

@@ -9,12 +9,14 @@ import type { RdsError } from "./Errors.ts"
 import type { ExecError } from "./Exec.ts"
 import { fillVolume } from "./FillVolume.ts"
 import { growVolume } from "./GrowVolume.ts"
+import { listLeftovers } from "./Leftovers.ts"
 import { limitHosts } from "./LimitHosts.ts"
 import { listVolumes, lookUpVolume } from "./Lookup.ts"
 import type {
   CreateSpec,
   Holder,
   HostLimit,
+  LeftoverFile,
   Origin,
   PoolCapacity,
   RdsSnapshot,
@@ -29,9 +31,10 @@ import { removeVolume } from "./RemoveVolume.ts"
 import type { Run } from "./Run.ts"
 import { listSnapshots, lookUpSnapshot } from "./Snapshots.ts"
 import { SshPool } from "./SshPool.ts"
+import { switchExport } from "./SwitchExport.ts"
 
 export type { ConnectionState } from "./ConnectionHealth.ts"
-export type { CreateSpec, Origin, PoolCapacity, RdsSnapshot, RdsVolume, SnapshotSpec } from "./Model.ts"
+export type { CreateSpec, LeftoverFile, Origin, PoolCapacity, RdsSnapshot, RdsVolume, SnapshotSpec } from "./Model.ts"
 
 /**
  * The appliance in domain words. Every method is idempotent, and costs one SSH exec when nothing is wrong (remove takes
@@ -73,6 +76,13 @@ export class RdsClient extends Context.Service<RdsClient, {
   readonly listSnapshots: Effect.Effect<ReadonlyArray<RdsSnapshot>, RdsError>
   /** Succeeds only when the snapshot is verified gone. What was made of it is not touched. */
   readonly removeSnapshot: (id: SnapshotId) => Effect.Effect<void, RdsError>
+  /**
+   * Switches the export of exactly this item on or off: slot, NQN, file and comment must still be what the caller saw. Answers
+   * the volume as it is then; none if it is not this item any more, and then nothing was changed.
+   */
+  readonly switchExport: (volume: RdsVolume, exported: boolean) => Effect.Effect<Option.Option<RdsVolume>, RdsError>
+  /** Files below the base that are named like a volume's image and that no item uses, sorted by path; complete, or an error. */
+  readonly leftovers: Effect.Effect<ReadonlyArray<LeftoverFile>, RdsError>
   /** Of the pool whose mount point holds `path`. */
   readonly capacity: (path: VolumePath) => Effect.Effect<PoolCapacity, RdsError>
   /** No I/O. */
@@ -101,6 +111,8 @@ export class RdsClient extends Context.Service<RdsClient, {
           getSnapshot: lookUpSnapshot(run, config),
           listSnapshots: listSnapshots(run, config),
           removeSnapshot: removeSnapshot(run, config),
+          switchExport: switchExport(run),
+          leftovers: listLeftovers(run, config),
           capacity: poolCapacity(run, config),
           state: pool.state,
           states: pool.states

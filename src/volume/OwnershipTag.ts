@@ -10,6 +10,8 @@ export type ClusterId = typeof clusterIdSchema.Type
 
 export const ClusterId = {
   schema: clusterIdSchema,
+  /** What a cluster is called that nobody gave a name: not unique, so it proves less than others. */
+  fallback: clusterIdSchema.make("default"),
   parse: (text: string): Option.Option<ClusterId> => Option.liftPredicate(Schema.is(clusterIdSchema))(text)
 }
 

@@ -1,26 +1,8 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Console, Effect, FileSystem } from "effect"
-import { teardown } from "../../src/cli/Exit.ts"
-import { program } from "../../src/cli/Root.ts"
+import { Effect, FileSystem } from "effect"
 import { generateSshKeyPair } from "../../src/simulator/Keys.ts"
-
-/** Runs the command line in this process, with nothing in its environment but `env`. */
-const run = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) {
-  const output: Array<string> = []
-  const errors: Array<string> = []
-  const console: Console.Console = {
-    ...globalThis.console,
-    log: (text: string) => output.push(text),
-    error: (text: string) => errors.push(text)
-  }
-  const exit = yield* Effect.exit(program(args)).pipe(
-    Effect.provideService(Console.Console, console),
-    Effect.provide([ConfigProvider.layer(ConfigProvider.fromUnknown(env)), NodeServices.layer])
-  )
-  const code = yield* Effect.callback<number>((resume) => teardown(exit, (code) => resume(Effect.succeed(code))))
-  return { code, output: output.join("\n"), errors }
-})
+import { runProgram } from "../support/RunProgram.ts"
 
 /** It ends with this code and one line on stderr that says these things. */
 const refused = Effect.fnUntraced(function*({ args, code, env, says }: {
@@ -29,7 +11,7 @@ const refused = Effect.fnUntraced(function*({ args, code, env, says }: {
   readonly code: number
   readonly says: ReadonlyArray<string>
 }) {
-  const ended = yield* run(args, env)
+  const ended = yield* runProgram(args, env)
   assert.strictEqual(ended.code, code, ended.errors.join("\n"))
   assert.strictEqual(ended.output, "")
   assert.lengthOf(ended.errors, 1)
@@ -66,7 +48,11 @@ const appliance = [
   "attachment-reconcile-interval",
   "leader-election",
   "leader-election-lease-duration",
-  "leader-election-namespace"
+  "leader-election-namespace",
+  "enable-orphan-reconciler",
+  "orphan-check-interval",
+  "orphan-grace-period",
+  "orphan-dry-run"
 ]
 const node = [
   "simulator-socket",
@@ -103,10 +89,13 @@ describe("--help", () => {
     ["node", flags(...common, ...node)],
     ["all", flags(...common, ...appliance, ...node)],
     ["simulator", [...flags(...simulator), "cut=before|during|after", "add-fault", "--unsure-busy-file"]],
+    ["orphans", ["list", "remove"]],
+    ["orphans list", [...flags("kubeconfig", "cluster-id", "rds-address", "output"), "Changes nothing"]],
+    ["orphans remove", [...flags("kubeconfig", "cluster-id", "rds-address", "yes"), "volume-id"]],
     ["version", ["commit"]]
   ])("of %s names every flag", ([command, words]) =>
     Effect.gen(function*() {
-      const { code, errors, output } = yield* run([command, "--help"])
+      const { code, errors, output } = yield* runProgram([...command.split(" "), "--help"])
       assert.deepStrictEqual([code, errors], [0, []])
       for (const word of words) assert.include(output, word)
     }))
@@ -115,7 +104,8 @@ describe("--help", () => {
 /** Flags without which a controller does not start. */
 const address = "--rds-address=192.0.2.1"
 const base = "--rds-volume-base-path=/storage-pool/metal-csi"
-const controller = ["controller", address, base]
+const reach = [address, base]
+const controller = ["controller", ...reach]
 
 describe("a wrong command line ends with 64 and names the flag, the value and what is allowed:", () => {
   it.effect.each<readonly [args: ReadonlyArray<string>, says: ReadonlyArray<string>]>([
@@ -135,6 +125,13 @@ describe("a wrong command line ends with 64 and names the flag, the value and wh
     [[...controller, "--pool-reserve=1GB"], ["--pool-reserve", "1GB", "Gi"]],
     [[...controller, "--nvme-address=rds"], ["--nvme-address", "rds", "IPv4 or IPv6"]],
     [[...controller, "--attachments=etcd"], ["--attachments", "etcd", "kubernetes or memory"]],
+    [[...controller, "--orphan-check-interval=0s"], ["--orphan-check-interval", "0s", "1s or more"]],
+    [[...controller, "--orphan-grace-period=1d"], ["--orphan-grace-period", "1d", "30s"]],
+    [[...controller, "--orphan-dry-run=maybe"], ["--orphan-dry-run", "maybe"]],
+    [["orphans", "list", ...reach, "--output=yaml"], ["--output", "yaml", "table or json"]],
+    [["orphans", "list", address], ["--rds-volume-base-path"]],
+    [["orphans", "remove", ...reach, "--yes"], ["volume-id"]],
+    [["orphans", "remove", ...reach, "--yes", "a/b"], ["volume-id", "a/b", "Expected a volume id"]],
     [[...controller, "--rwx-policy=none"], ["--rwx-policy", "none", "warn or kubevirt-only or any"]],
     [[...controller, "--attachment-grace-period=30"], ["--attachment-grace-period", "\"30\"", "30s"]],
     [[...controller, "--leader-election-lease-duration=2500ms"], ["lease-duration", "2500ms", "3s or more"]],
@@ -189,7 +186,7 @@ describe("files that cannot be used end it with 78 and name the flag and the fil
       const { directory, secrets } = yield* files
       const args = [...controller, `--rds-key-file=${directory}/${key}`, `--rds-host-key=${directory}/${hostKey}`]
       yield* refused({ args, code: 78, says })
-      const { errors } = yield* run(args)
+      const { errors } = yield* runProgram(args)
       for (const secret of secrets) assert.notInclude(errors.join(), secret.slice(20, 40))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
@@ -204,6 +201,26 @@ describe("files that cannot be used end it with 78 and name the flag and the fil
         code: 78,
         says: ["--nodes", "--attachments=memory only"]
       })
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
+
+  it.effect.each<readonly [flags: ReadonlyArray<string>, says: ReadonlyArray<string>]>([
+    [["--attachments=memory"], ["--enable-orphan-reconciler", "--attachments=memory"]],
+    [["--attachments=memory", "--orphan-dry-run=false"], ["--enable-orphan-reconciler", "--attachments=memory"]],
+    [["--orphan-dry-run=false"], ["--orphan-dry-run=false", "--cluster-id", "default"]],
+    [
+      ["--orphan-dry-run=false", "--cluster-id=prod", "--orphan-grace-period=5m"],
+      ["--orphan-grace-period 5m", "--orphan-dry-run=false", "1h or more"]
+    ]
+  ])(
+    "an orphan reconciler that could not tell an orphan: %o",
+    ([flags, says]) => refused({ args: [...controller, "--enable-orphan-reconciler", ...flags], code: 78, says })
+  )
+
+  it.effect("orphans without a cluster", () =>
+    Effect.gen(function*() {
+      const { directory } = yield* files
+      const args = [...reach, `--rds-key-file=${directory}/user`, `--rds-host-key=${directory}/host`]
+      yield* refused({ args: ["orphans", "list", ...args], code: 78, says: ["--kubeconfig"] })
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer)))
 
   it.effect("a simulator that nobody could log in to, or with a fault that is none", () =>

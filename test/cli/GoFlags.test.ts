@@ -12,6 +12,7 @@ describe("translateGoFlags", () => {
       "-enable-orphan-reconciler=true",
       "-orphan-check-interval=1h",
       "-orphan-dry-run",
+      "-enable-vmi-serialization",
       "-v=5"
     ])
     assert.deepStrictEqual(args, [
@@ -20,14 +21,13 @@ describe("translateGoFlags", () => {
       "--node-id=node-a",
       "--rds-address=10.0.0.1",
       "--rds-port=22",
+      "--enable-orphan-reconciler=true",
+      "--orphan-check-interval=1h",
+      "--orphan-dry-run",
       "--log-level",
       "debug"
     ])
-    assert.deepStrictEqual(warnings.map((warning) => warning.split(" ")[0]), [
-      "--enable-orphan-reconciler",
-      "--orphan-check-interval",
-      "--orphan-dry-run"
-    ])
+    assert.deepStrictEqual(warnings.map((warning) => warning.split(" ")[0]), ["--enable-vmi-serialization"])
   })
 
   it.each([
@@ -48,6 +48,7 @@ describe("translateGoFlags", () => {
   it.each([
     { argv: ["node", "--node-id=node-a", "-h"] },
     { argv: ["simulator", "--port=2222", "--fault", "cut=after match=/disk/add"] },
+    { argv: ["orphans", "remove", "pvc-1", "--yes"] },
     { argv: ["controller", "--rds-volume-base-path", "/pool/a b"] },
     { argv: ["--help"] },
     { argv: [] }

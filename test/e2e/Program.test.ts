@@ -122,16 +122,20 @@ layer(services, { excludeTestServices: true, concurrent: true })("the program's 
     Effect.gen(function*() {
       const { controllerFlags, directory, nodeFlags } = yield* startAppliance()
       const common = ["-node-id=node-a", "-metrics-address=", "-v=5"]
-      const withoutEffect = [
-        "-enable-orphan-reconciler=true",
-        "-orphan-check-interval=1h",
-        "-orphan-grace-period=5m",
-        "-orphan-dry-run=true"
-      ]
+      const orphans = ["-orphan-check-interval=1h", "-orphan-grace-period=5m", "-orphan-dry-run=true"]
+      const withoutEffect = ["-enable-vmi-serialization=true", "-vmi-cache-ttl=60s"]
       const single = controllerFlags.map((flag) => flag.slice(1))
       const endpoint = `unix://${directory}/controller.sock`
       const controller = yield* startDriver(
-        ["-controller", `-endpoint=${endpoint}`, "-attachment-grace-period=30s", ...common, ...single, ...withoutEffect]
+        [
+          "-controller",
+          `-endpoint=${endpoint}`,
+          "-attachment-grace-period=30s",
+          ...common,
+          ...single,
+          ...orphans,
+          ...withoutEffect
+        ]
       )
       const node = yield* startDriver(["-node", `-endpoint=unix://${directory}/node.sock`, ...common], {
         RDS_CSI_SIMULATOR_SOCKET: nodeFlags[1]?.split("=")[1] ?? "",

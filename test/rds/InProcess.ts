@@ -75,7 +75,16 @@ export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOpti
   const { jobs } = yield* Effect.provide(Volatile, context)
   const power = yield* Effect.provide(Power, context)
   const reboot = Effect.andThen(power.reboot("1 millis"), until(power.isOn))
-  return { rds, device, breaks, mangles, jobs, reboot }
+  return {
+    rds,
+    device,
+    breaks,
+    mangles,
+    jobs,
+    reboot,
+    /** What somebody types on the appliance. */
+    type: (line: string) => answer(line, "none")
+  }
 })
 
 /** Limits that are not met when time is hurried and the machine is busy. */

@@ -92,6 +92,14 @@ export const makeCluster = ({ objects: store }: Pick<ApiServer, "objects">) => {
       })
     },
     removeVolume: (name: string) => remove(kinds.persistentVolume, name),
+    /** A claim in the namespace `default`; answers its uid. */
+    addClaim: (name: string, spec: JsonObject = {}): string => {
+      const { uid } = part(create(kinds.persistentVolumeClaim, name, { spec }, "default"), "metadata")
+      return typeof uid === "string" ? uid : ""
+    },
+    removeClaim: (name: string) => {
+      store.remove(key(kinds.persistentVolumeClaim, name, "default"))
+    },
     annotate: (volume: string, annotations: JsonObject) =>
       change(kinds.persistentVolume, volume, { metadata: { annotations } }),
     annotationsOf: (volume: string): JsonObject =>

@@ -21,6 +21,10 @@ export const kinds = {
   node: kind("Node", "v1", "nodes", { statusApart: true }),
   csiNode: kind("CSINode", "storage.k8s.io/v1", "csinodes"),
   persistentVolume: kind("PersistentVolume", "v1", "persistentvolumes", { statusApart: true }),
+  persistentVolumeClaim: kind("PersistentVolumeClaim", "v1", "persistentvolumeclaims", {
+    namespaced: true,
+    statusApart: true
+  }),
   volumeAttachment: kind("VolumeAttachment", "storage.k8s.io/v1", "volumeattachments", { statusApart: true }),
   pod: kind("Pod", "v1", "pods", { namespaced: true, statusApart: true }),
   event: kind("Event", "v1", "events", { namespaced: true }),
