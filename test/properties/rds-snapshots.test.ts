@@ -151,7 +151,7 @@ const check = Effect.fnUntraced(function*({ device, jobs, rds }: Appliance, mode
     const snapshot = snapshots.find(({ id }) => id === snapshotId(name))
     assert.deepStrictEqual([snapshot?.sizeBytes, snapshot?.ready], [sizeBytes, true], name)
     const image = files.find(({ directory, path }) =>
-      !directory && path.includes(snapshotId(name)) && /img$/.test(path)
+      !directory && path.includes(snapshotId(name)) && path.endsWith("img")
     )
     assert.strictEqual(image?.contents, content, name)
   }
@@ -202,7 +202,9 @@ const asCut = Effect.fnUntraced(function*({ device }: Appliance, before: Model, 
   const earlier = before.volumes.get(volumeName(step.source))
   if (step.operation !== "snapshot" || before.snapshots.has(name) || !snapshot || !earlier) return model
   const { files } = yield* device.state
-  const image = files.find(({ directory, path }) => !directory && path.includes(snapshotId(name)) && /img$/.test(path))
+  const image = files.find(({ directory, path }) =>
+    !directory && path.includes(snapshotId(name)) && path.endsWith("img")
+  )
   if (image?.contents !== earlier.content) return model
   return { ...model, snapshots: new Map(model.snapshots).set(name, { ...snapshot, content: earlier.content }) }
 })
