@@ -4,15 +4,15 @@ import * as Content from "../volume/Content.ts"
 import type { ImageRecord } from "../volume/ImageRecord.ts"
 import type { VolumePath } from "../volume/PathRules.ts"
 import { Count, FileRows } from "./Appliance.ts"
-import { dropScript, prepareScript, reportCopy, startScript } from "./CopyJob.ts"
-import { ApplianceConflict, ApplianceRefused, type RdsError, type ScriptFailed } from "./Errors.ts"
+import { dropScript, prepareScript, reportCopy, reportJobs, startScript } from "./CopyJob.ts"
+import { ApplianceConflict, ApplianceRefused, CopyRunning, type RdsError, type ScriptFailed } from "./Errors.ts"
 import { type Facts, read } from "./Facts.ts"
 import { readRecord, reportRecord, writeRecord } from "./ImageRecords.ts"
 import { keepStill, type Kept } from "./KeepStill.ts"
 import type { Holder, RdsVolume } from "./Model.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
-import { abandonCopy, reportVolume } from "./Release.ts"
+import { abandonCopy, isMarkedFor, reportVolume } from "./Release.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
 import { change, look, type Run } from "./Run.ts"
 import { readVolume } from "./Volumes.ts"
@@ -57,30 +57,43 @@ interface Seen {
  */
 export const bringOn = <E>(run: Run, config: RdsConfig, wanted: WantedCopy<E>): Effect.Effect<Progress, RdsError | E> =>
   Effect.gen(function*() {
-    const { source, target } = wanted.record
-    const attempt = `copy ${Content.describe(source)} to ${Content.describe(target)}`
-    const looking = lookScript(wanted.record, config)
-    const see = (facts: Facts) => readSeen(facts, wanted.record, config)
-    const seen = yield* see(yield* look(run, looking, attempt))
+    const { target } = wanted.record
+    const attempt = attemptOf(wanted.record)
+    const facts = yield* look(run, lookScript(wanted.record, config), attempt)
+    const seen = yield* readSeen(facts, wanted.record, config)
     const progress = progressOf(seen, wanted.record)
     yield* Metric.update(progressOfKind(target), progress.percent / 100)
     if (progress.complete) return yield* Effect.as(tidyUp(run, progress.record), progress)
     if (seen.running) return progress
     if (Option.isSome(seen.stopped)) return yield* stopped(run, target, seen.stopped.value, attempt)
     if (Option.isNone(seen.record) && Option.isSome(seen.copiedBytes)) return yield* occupied(wanted.record)
+    return yield* begin(run, config, wanted, seen)
+  })
 
+/** Makes the volume still, lays the script ready and starts it; then looks whether it did begin. */
+const begin = <E>(run: Run, config: RdsConfig, wanted: WantedCopy<E>, seen: Seen) =>
+  Effect.gen(function*() {
+    const { source, target } = wanted.record
+    const attempt = attemptOf(wanted.record)
     yield* wanted.room
     const copy = yield* source._tag === "Volume"
       ? keepStill(run, config, { ...wanted, seen })
       : Effect.succeed<Kept>({ record: Option.getOrElse(seen.record, () => wanted.record), still: Option.none() })
+    const looking = lookScript(wanted.record, config)
     const record = ros`${wanted.directories} ${writeRecord(copy.record, config)}`
     const script = ros`${record} ${prepareScript({ ...copy, from: wanted.from }, config)}`
-    yield* change(run, script, looking, attempt).pipe(Effect.flatMap(orRefuse(attempt)))
+    yield* Effect.flatMap(change(run, script, looking, attempt), orRefuse(attempt))
     const after = yield* change(run, ros`${startScript(target)} ${looking}`, looking, attempt)
     yield* orRefuse(attempt)(after)
     yield* count(Option.isSome(seen.record) ? "again" : "begun")
-    return progressOf(yield* see(after.facts), copy.record)
+    const begun = yield* readSeen(after.facts, wanted.record, config)
+    const progress = progressOf(begun, copy.record)
+    if (Option.isSome(begun.stopped)) return yield* stopped(run, target, begun.stopped.value, attempt)
+    const isKept = Option.isNone(copy.still) || Option.exists(begun.volume, isMarkedFor(target))
+    return progress.complete || isKept ? progress : yield* released(wanted.record)
   })
+
+const attemptOf = ({ source, target }: ImageRecord) => `copy ${Content.describe(source)} to ${Content.describe(target)}`
 
 const lookScript = ({ path, source, target }: ImageRecord, config: RdsConfig): RosScript =>
   ros`${reportRecord(target, config)} ${reportCopy(target, path)} ${
@@ -121,7 +134,7 @@ const count = (outcome: string) => Metric.update(Metric.withAttributes(copiesTot
 
 /** The reason is told once. The next call begins anew, since what was in the way may be gone. */
 const stopped = Effect.fnUntraced(function*(run: Run, target: Content.Content, why: string, attempt: string) {
-  yield* change(run, dropScript(target), ros`:put "ended ok"`, attempt)
+  yield* change(run, dropScript(target), reportJobs(target), attempt)
   yield* count("failed")
   return yield* new ApplianceRefused({ message: `the appliance could not ${attempt}: ${why}` })
 })
@@ -131,4 +144,12 @@ const occupied = ({ path, target }: ImageRecord) =>
     message:
       `nothing is copied to ${Content.describe(target)}: the file ${path} exists on the appliance and is not on ` +
       "record; remove or rename it"
+  })
+
+/** A node that wanted the volume came first, or the copy was over without a word; then there is no cut. */
+const released = ({ source, target }: ImageRecord) =>
+  new CopyRunning({
+    message: `${Content.describe(source)} was released before its copy to ${
+      Content.describe(target)
+    } had begun; try again`
   })

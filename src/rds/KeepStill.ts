@@ -2,7 +2,7 @@ import { Effect, Option } from "effect"
 import * as Content from "../volume/Content.ts"
 import type { ImageRecord } from "../volume/ImageRecord.ts"
 import * as ItemComment from "../volume/ItemComment.ts"
-import { releaseScript, stillScript } from "./CopyJob.ts"
+import { releaseScript, reportJobs, stillScript } from "./CopyJob.ts"
 import { ApplianceConflict, type RdsError, SourceInUse, SourceMissing } from "./Errors.ts"
 import { dropImageRecord, writeRecord } from "./ImageRecords.ts"
 import type { Holder, RdsVolume } from "./Model.ts"
@@ -42,7 +42,7 @@ export const keepStill = <E>(run: Run, config: RdsConfig, wanted: Wanted<E>): Ef
     if (Option.isSome(holder)) {
       const forget = Option.isNone(seen.record) ? dropImageRecord(target, config) : ros``
       const undo = ros`${releaseScript(kept.volume, target)} ${forget}`
-      yield* change(run, undo, ros`:put "undone ok"`, `export volume ${kept.volume.id} again`)
+      yield* change(run, undo, reportJobs(target), `export volume ${kept.volume.id} again`)
       return yield* inUse(kept.volume, holder.value)
     }
     return { record: kept.record, still: Option.some(kept.volume) }

@@ -25,6 +25,8 @@ interface Target {
   readonly file: string
   readonly item: Option.Option<DiskRow>
   readonly subvolume: Option.Option<Subvolume>
+  /** Whether something is on record of what it was being made of. */
+  readonly filling: boolean
 }
 
 /** What there is of the volume. */
@@ -103,9 +105,10 @@ const readSeen = Effect.fnUntraced(function*(facts: Facts, id: VolumeId, { usual
 const nextTarget = Effect.fnUntraced(
   function*(seen: Seen, id: VolumeId, { usual }: Places, config: RdsConfig) {
     const { filling, item, recorded, subvolume } = seen
-    const none = { item: Option.none(), subvolume }
+    const found = { subvolume, filling: Option.isSome(filling) }
+    const none = { ...found, item: Option.none() }
     if (Option.isSome(item) && !Option.exists(recorded, (file) => file !== fileOf(item.value))) {
-      return Option.some<Target>({ file: fileOf(item.value), item, subvolume })
+      return Option.some<Target>({ ...found, file: fileOf(item.value), item })
     }
     if (Option.isSome(recorded)) {
       if (!isImageOf(recorded.value, id, config)) return yield* strangeRecord(id)
@@ -176,7 +179,7 @@ const isImageOf = (path: string, id: Content.Content["id"], { base }: RdsConfig)
 
 /** Each statement does nothing when it has been done before. A file that some item uses stays. */
 const removeScript = (
-  { file, item, subvolume }: Target,
+  { file, filling, item, subvolume }: Target,
   id: VolumeId,
   places: Places,
   config: RdsConfig
@@ -190,13 +193,16 @@ const removeScript = (
   )
   const remember = Option.isNone(subvolume) ? keepRecord(places, file) : ros``
   const gone = ros`[:len [/file/find where name=$vf]] = 0`
+  const forgetFilling = ros`:if ((${gone}) && (${countSubvolumes(id)} = 0)) do={
+    ${dropImageRecord(Content.ofVolume(id), config)}
+  };`
   return ros`:local vf ${file};
     ${remember}
     ${Option.toArray(removeItem)}
     :if ([:len [/disk/find where ${usesFile(file)}]] = 0) do={ /file/remove [/file/find where name=$vf] };
     ${Option.toArray(Option.map(subvolume, removeEmptySubvolume))}
     ${dropRecord(places, file, gone)}
-    :if ((${gone}) && (${countSubvolumes(id)} = 0)) do={ ${dropImageRecord(Content.ofVolume(id), config)} };`
+    ${filling ? forgetFilling : ros``}`
 }
 
 const notOurs = (row: DiskRow, id: VolumeId, why: string) =>

@@ -143,6 +143,31 @@ layer(TestCluster.layer(btrfs), { excludeTestServices: true })("snapshots on a p
         yield* controller.removeSnapshot(id)
       })
     ))
+
+  it.effect("cost few round trips over SSH", () =>
+    leavingNothing(({ controller, simulator }) =>
+      Effect.gen(function*() {
+        const costs = Effect.fnUntraced(function*<A, E>(call: Effect.Effect<A, E>, atMost: number, what: string) {
+          yield* simulator.resetExecs
+          const answer = yield* call
+          const execs = (yield* simulator.execs).filter(({ line }) => !line.includes("/system/resource"))
+          assert.isAtMost(execs.length, atMost, what)
+          return answer
+        })
+        yield* costs(controller.create(pvc(1)), 1, "CreateVolume")
+        const { snapshotId } = yield* costs(controller.snapshot(pvc(1), "s"), 2, "CreateSnapshot")
+        yield* costs(controller.snapshot(pvc(1), "s"), 1, "CreateSnapshot again")
+        yield* costs(controller.snapshots(), 1, "ListSnapshots")
+        yield* costs(controller.snapshots({ snapshotId }), 1, "ListSnapshots of one")
+        yield* costs(controller.create(pvc(2), fromSnapshot(snapshotId)), 3, "CreateVolume from a snapshot")
+        yield* costs(controller.create(pvc(2), fromSnapshot(snapshotId)), 1, "CreateVolume from a snapshot again")
+        yield* costs(controller.publish(pvc(2), "node-a"), 1, "ControllerPublishVolume")
+        yield* controller.unpublish(pvc(2), "node-a")
+        yield* costs(controller.removeSnapshot(snapshotId), 2, "DeleteSnapshot")
+        yield* costs(controller.removeSnapshot(snapshotId), 1, "DeleteSnapshot again")
+        yield* Effect.forEach([pvc(1), pvc(2)], (name) => costs(controller.remove(name), 2, "DeleteVolume"))
+      })
+    ))
 })
 
 const slow = { copyRate: GiB / 1000n }
