@@ -16,33 +16,36 @@ class NotConformant extends Data.TaggedError("NotConformant") {
   override readonly [Runtime.errorReported] = false
 }
 
-/** Runs all cases with their output on this process'; answers exit code and report. */
-const runSuite = Effect.gen(function*() {
+/** Runs all cases with their output on this process'; fails unless they end as they have to. */
+const runCases = Effect.fnUntraced(function*(socket: string, accessType: "mount" | "block", directory: string) {
   const files = yield* FileSystem.FileSystem
   const spawner = yield* ChildProcessSpawner.ChildProcessSpawner
   const program = yield* Effect.promise(provideProgram)
-  const { controllerFlags, directory, nodeFlags } = yield* startSimulator("0ms")
-  const socket = `${directory}/csi.sock`
-  yield* runDriver(socket, ["all", ...controllerFlags, ...nodeFlags])
+  yield* files.makeDirectory(directory)
   const code = yield* spawner.exitCode(
-    ChildProcess.make(program, argumentsFor({ directory, socket }), {
+    ChildProcess.make(program, argumentsFor({ accessType, directory, socket }), {
       stdin: "ignore",
       stdout: "inherit",
       stderr: "inherit"
     })
   )
-  return { code, report: yield* files.readFileString(`${directory}/report.xml`) }
+  const report = yield* files.readFileString(`${directory}/report.xml`)
+  const { problems, summary } = yield* Effect.promise(() => judge(report))
+  for (const line of problems) yield* Console.error(line)
+  yield* Console.log(`csi-sanity, ${accessType}: ${summary}`)
+  if (code !== 0 || problems.length > 0) return yield* new NotConformant()
 })
 
 const sanity = Effect.gen(function*() {
   if (!(yield* Effect.promise(canBuild))) {
     return yield* Console.log("csi-sanity is skipped: it is built with Go, and there is no Go")
   }
-  const { code, report } = yield* runSuite
-  const { problems, summary } = yield* Effect.promise(() => judge(report))
-  for (const line of problems) yield* Console.error(line)
-  yield* Console.log(`csi-sanity: ${summary}`)
-  return code !== 0 || problems.length > 0 ? yield* new NotConformant() : undefined
+  const { controllerFlags, directory, nodeFlags } = yield* startSimulator("0ms")
+  const socket = `${directory}/csi.sock`
+  yield* runDriver(socket, ["all", ...controllerFlags, ...nodeFlags])
+  for (const accessType of ["mount", "block"] as const) {
+    yield* runCases(socket, accessType, `${directory}/${accessType}`)
+  }
 }).pipe(Effect.scoped)
 
 NodeRuntime.runMain(Effect.provide(sanity, NodeServices.layer))
