@@ -14,7 +14,12 @@ const inStage: ReadonlyArray<Breakpoint> = [
   { program: "mkfs.ext4", moment: "beside" },
   { program: "mkfs.ext4", moment: "after" },
   { program: "mount", moment: "before" },
-  { program: "mount", moment: "after" },
+  { program: "mount", moment: "after" }
+]
+
+/** When the volume has a file system, which is checked and grown. */
+const inSecondStage: ReadonlyArray<Breakpoint> = [
+  { program: "e2fsck", moment: "after" },
   { program: "resize2fs", moment: "after" }
 ]
 
@@ -90,7 +95,7 @@ describe.skipIf(prepared === undefined)("the node plugin, killed with -9", () =>
     )
 
     it.effect(
-      "trap: killed in unstage, between any two steps: the next call completes, and no byte is lost",
+      "trap: killed in unstage and in stage of a used volume, between any two steps: the next call completes, no byte lost",
       Effect.fnUntraced(function*() {
         const { claim, nodeA } = yield* Cluster
         const { vm } = nodeA
@@ -107,6 +112,12 @@ describe.skipIf(prepared === undefined)("the node plugin, killed with -9", () =>
           assert.strictEqual(yield* wrongBlocks(vm, `${staging}/data`, "x", blocks), 0, named(breakpoint))
         }
         yield* unstage
+        for (const breakpoint of inSecondStage) {
+          yield* crash(nodeA, breakpoint, stage)
+          yield* stage
+          assert.strictEqual(yield* wrongBlocks(vm, `${staging}/data`, "x", blocks), 0, named(breakpoint))
+          yield* unstage
+        }
       })
     )
 

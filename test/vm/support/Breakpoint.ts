@@ -41,12 +41,11 @@ export const crash = Effect.fnUntraced(function*(
 ) {
   const { vm } = plugin
   const pid = yield* plugin.pid
-  const dead = vm.sh(`until ! kill -0 ${pid} 2>/dev/null; do sleep 0.1; done`)
-  yield* replaced(
-    vm,
-    program,
-    scripts[moment](pid),
-    Effect.raceFirst(Effect.andThen(Effect.ignore(call), Effect.never), dead)
-  )
+  const dead = vm.sh(`until ! kill -0 ${pid} 2>/dev/null; do sleep 0.1; done`, { limit: "5 minutes" })
+  const called = Effect.matchEffect(call, {
+    onSuccess: () => Effect.die(`the call has succeeded without ${program}`),
+    onFailure: () => Effect.never
+  })
+  yield* replaced(vm, program, scripts[moment](pid), Effect.raceFirst(called, dead))
   yield* plugin.restart
 })

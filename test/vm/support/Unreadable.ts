@@ -11,7 +11,10 @@ const tables: Record<Damage, string> = {
   superblock: `echo "0 2048 error"; echo "2048 $((sectors - 2048)) linear $loop 2048"`
 }
 
-/** Exports the volume with an image that cannot be read, for as long as `use` runs. No node may be connected. */
+/**
+ * Exports the volume with an image that cannot be read, for as long as `use` runs. No node may be connected. The kernel's target
+ * looks at a device before it exports it, so the device is damaged after that.
+ */
 export const unreadable = <A, E, R>(
   { imageOf, vm }: Appliance,
   volumeId: string,
@@ -26,8 +29,11 @@ export const unreadable = <A, E, R>(
       modprobe -a loop dm-mod
       loop=$(losetup --find --show ${imageOf(volumeId)})
       sectors=$(blockdev --getsz $loop)
-      { ${tables[damage]}; } | dmsetup create --noudevsync damaged
+      echo "0 $sectors linear $loop 0" | dmsetup create --noudevsync damaged
       ${serve("/dev/mapper/damaged")}
+      { ${tables[damage]}; } | dmsetup reload damaged
+      dmsetup suspend --noudevsync damaged
+      dmsetup resume --noudevsync damaged
     `),
     () => use,
     () =>
