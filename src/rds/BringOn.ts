@@ -95,10 +95,10 @@ const begin = <E>(run: Run, config: RdsConfig, wanted: WantedCopy<E>, seen: Seen
 
 const attemptOf = ({ source, target }: ImageRecord) => `copy ${Content.describe(source)} to ${Content.describe(target)}`
 
+/** In the order in which a job ends, backwards: what is on record is never older than the sight of a job that is gone. */
 const lookScript = ({ path, source, target }: ImageRecord, config: RdsConfig): RosScript =>
-  ros`${reportRecord(target, config)} ${reportCopy(target, path)} ${
-    source._tag === "Volume" ? reportVolume(source.id) : ros``
-  }`
+  ros`${source._tag === "Volume" ? ros`${reportVolume(source.id)};` : ros``}
+    ${reportCopy(target, path)} ${reportRecord(target, config)}`
 
 const readSeen = Effect.fnUntraced(function*(facts: Facts, { source, target }: ImageRecord, config: RdsConfig) {
   const [file] = yield* read(facts, "copied", FileRows)

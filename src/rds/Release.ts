@@ -11,7 +11,7 @@ import type { RdsVolume } from "./Model.ts"
 import type { RdsConfig } from "./RdsConfig.ts"
 import { refusal } from "./Refusal.ts"
 import { ros, type RosScript } from "./RouterOs.ts"
-import { change, look, type Run } from "./Run.ts"
+import { change, type Run } from "./Run.ts"
 import { disksWhere, readVolume, withNqnOf } from "./Volumes.ts"
 
 /**
@@ -54,8 +54,7 @@ export const abandonCopy = Effect.fnUntraced(function*(run: Run, { source, state
   const found = source._tag === "Volume" ? yield* readVolume(facts, source.id) : Option.none<RdsVolume>()
   const marked = Option.filter(found, isMarkedFor(target))
   if (Option.isNone(marked)) return
-  const release = releaseScript(marked.value, target)
-  yield* look(run, ros`${release} ${reportJobs(target)}`, attempt)
+  yield* change(run, releaseScript(marked.value, target), reportJobs(target), attempt)
 })
 
 /** Whether the volume is kept as it is for that copy. */

@@ -26,15 +26,18 @@ export const lookUpSnapshot = (run: Run, config: RdsConfig) =>
     return yield* readSnapshot(facts, id, config)
   })
 
-/** Reports the snapshot, and the disks and subvolumes that the caller wants to know of besides. */
+/**
+ * Reports the snapshot, and the disks and subvolumes that the caller wants to know of besides. The record comes last: a copy
+ * that ends meanwhile is on record before its volume is released.
+ */
 export const reportSnapshot = (
   id: SnapshotId,
   config: RdsConfig,
   more: { readonly disks?: ReadonlyArray<RosScript>; readonly subvolumes?: ReadonlyArray<string> } = {}
 ): RosScript =>
-  ros`${reportRecord(Content.ofSnapshot(id), config)}
+  ros`${report("disks", disksWhere(join([anySlotOf(id), beingCopiedTo(id), ...more.disks ?? []], ros`or`)))};
     ${reportSubvolumes([id, ...more.subvolumes ?? []])};
-    ${report("disks", disksWhere(join([anySlotOf(id), beingCopiedTo(id), ...more.disks ?? []], ros`or`)))};`
+    ${reportRecord(Content.ofSnapshot(id), config)}`
 
 /** Newer RouterOS releases have cut the Go driver's slots. */
 const anySlotOf = (id: SnapshotId) => ros`slot=${id} or slot=${id.slice(0, slotLength)}`
@@ -124,15 +127,15 @@ export const listSnapshots = (run: Run, config: RdsConfig) =>
     return [...ours, ...older].sort(Order.mapInput(Order.String, ({ id }: RdsSnapshot) => id))
   }).pipe(Effect.withSpan("RdsClient.listSnapshots"))
 
-/** Each record with the name of its file in front. */
+/** Each record with the name of its file in front; the records last, as for a single one. */
 const listScript = ({ base }: RdsConfig): RosScript =>
-  ros`:local a ({});
+  ros`${report("disks", disksWhere(ros`slot~"^snap-" or comment~"copying=snapshot/"`))};
+    ${report("subvolumes", ros`[/disk/btrfs/subvolume/print detail as-value where name~"^snap-"]`)};
+    :local a ({});
     :foreach i in=[/file/find where name~${`${startingWith(withoutSlash(`${base}/snap-`))}[^/]*\\.snap\$`}] do={
       :set a ($a, ([/file/get $i name] . " " . [/file/get $i contents]))
     };
-    ${report("images", ros`$a`)};
-    ${report("subvolumes", ros`[/disk/btrfs/subvolume/print detail as-value where name~"^snap-"]`)};
-    ${report("disks", disksWhere(ros`slot~"^snap-" or comment~"copying=snapshot/"`))}`
+    ${report("images", ros`$a`)}`
 
 const readLine = Effect.fnUntraced(function*(line: string) {
   const end = line.indexOf(".snap ") + ".snap".length

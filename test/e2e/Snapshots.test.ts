@@ -1,10 +1,19 @@
+import { NodeFileSystem } from "@effect/platform-node"
 import { assert, layer } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
-import { Controller } from "../../src/csi/gen/csi_pb.ts"
+import { Effect, FileSystem, Schedule } from "effect"
+import { Controller, Node } from "../../src/csi/gen/csi_pb.ts"
 import { defaultPool } from "../../src/simulator/SimulatorConfig.ts"
 import type { ControllerCalls } from "../support/ControllerCalls.ts"
 import { leavingNothing } from "../support/LeavingNothing.ts"
-import { createRequest, fromSnapshot, fromVolume, GiB, pvc } from "../support/Requests.ts"
+import {
+  type CreateFields,
+  createRequest,
+  filesystem,
+  fromSnapshot,
+  fromVolume,
+  GiB,
+  pvc
+} from "../support/Requests.ts"
 import { base, TestCluster } from "../support/TestCluster.ts"
 
 const { method } = Controller
@@ -142,6 +151,45 @@ layer(TestCluster.layer(btrfs), { excludeTestServices: true })("snapshots on a p
         assert.deepStrictEqual(listed(yield* controller.snapshots()), [])
         yield* controller.removeSnapshot(id)
       })
+    ))
+
+  it.effect("an XFS that is restored to a larger volume is mounted beside its source, and fills the volume", () =>
+    leavingNothing(({ client, controller, directory }) =>
+      Effect.gen(function*() {
+        const files = yield* FileSystem.FileSystem
+        const volumeCapability = {
+          ...filesystem,
+          accessType: { case: "mount" as const, value: { fsType: "xfs" } }
+        }
+        const mounted = Effect.fnUntraced(function*(name: string, change: CreateFields) {
+          const stagingTargetPath = `${directory}/staging-${name}`
+          const targetPath = `${directory}/pod-${name}`
+          const { volumeContext, volumeId } = yield* controller.create(name, change)
+          yield* controller.publish(volumeId, "node-a")
+          yield* files.makeDirectory(stagingTargetPath)
+          const staging = { volumeId, volumeContext, volumeCapability, stagingTargetPath }
+          yield* client.call(Node.method.nodeStageVolume, staging)
+          yield* client.call(Node.method.nodePublishVolume, { ...staging, targetPath })
+          const { usage } = yield* client.call(Node.method.nodeGetVolumeStats, { volumeId, volumePath: targetPath })
+          const end = Effect.gen(function*() {
+            yield* client.call(Node.method.nodeUnpublishVolume, { volumeId, targetPath })
+            yield* client.call(Node.method.nodeUnstageVolume, { volumeId, stagingTargetPath })
+            yield* controller.unpublish(volumeId, "node-a")
+            yield* controller.remove(volumeId)
+          })
+          return { file: `${targetPath}/notes`, totalBytes: usage[0]?.total, end }
+        })
+        const source = yield* mounted(pvc(1), {})
+        yield* files.writeFileString(source.file, "at the cut")
+        const { snapshotId } = yield* controller.snapshot(pvc(1), "s")
+        yield* files.writeFileString(source.file, "later")
+        const larger = { ...fromSnapshot(snapshotId), capacityRange: { requiredBytes: 3n * GiB } }
+        const restored = yield* mounted(pvc(2), larger)
+        assert.strictEqual(yield* files.readFileString(restored.file), "at the cut")
+        assert.strictEqual(yield* files.readFileString(source.file), "later")
+        assert.deepStrictEqual([source.totalBytes, restored.totalBytes], [GiB, 3n * GiB])
+        yield* Effect.all([source.end, restored.end, controller.removeSnapshot(snapshotId)])
+      }).pipe(Effect.orDie, Effect.provide(NodeFileSystem.layer))
     ))
 
   it.effect("cost few round trips over SSH", () =>

@@ -291,6 +291,8 @@ quietly("snapshots with Btrfs, whichever way RouterOS is", (it) => {
         yield* rds.removeSnapshot(snapshotId("s"))
         for (const name of ["b", "c"]) yield* rds.remove(spec(name).id)
         assert.deepStrictEqual(yield* everything(started), empty)
+        const lines = (yield* started.simulator.execs).map(({ line }) => line)
+        assert.deepStrictEqual(lines.filter((line) => /;\s*;/.test(line)), [], "nobody has seen an empty statement")
       }))
   }
 

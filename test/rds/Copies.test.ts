@@ -346,6 +346,8 @@ quietly("copies, whichever way RouterOS is", (it) => {
         yield* rds.removeSnapshot(snapshotId("s"))
         yield* rds.remove(restored.id)
         assert.deepStrictEqual(yield* everything(started), empty)
+        const lines = (yield* started.simulator.execs).map(({ line }) => line)
+        assert.deepStrictEqual(lines.filter((line) => /;\s*;/.test(line)), [], "nobody has seen an empty statement")
       }))
   }
 
