@@ -37,7 +37,7 @@ export default defineConfig({
           sequence: { groupOrder: 0 }
         }
       },
-      { test: { ...common, name: "vm, alone", include: measuring, maxWorkers: 1, sequence: { groupOrder: 1 } } }
+      { test: { ...common, name: "measured", include: measuring, maxWorkers: 1, sequence: { groupOrder: 1 } } }
     ]
   }
 })
