@@ -3,8 +3,8 @@ import { Arbitrary, Effect, Option, Result, Schema } from "effect"
 import type { RdsError } from "../../src/rds/Errors.ts"
 import { writeImage } from "../../src/simulator/device/Images.ts"
 import { withoutSlash } from "../../src/volume/PathRules.ts"
-import { GiB, quietly, spec, until } from "../rds/Harness.ts"
-import { type Break, hurried, startInProcess } from "../rds/InProcess.ts"
+import { GiB, quietly, spec } from "../rds/Harness.ts"
+import { type Break, eventually, hurried, startInProcess } from "../rds/InProcess.ts"
 import { btrfs, cut, free, ofSnapshot, ofVolume, snapshotId } from "../rds/SnapshotKit.ts"
 
 type Appliance = Effect.Success<ReturnType<typeof startInProcess>>
@@ -134,7 +134,7 @@ const write = Effect.fnUntraced(function*({ device, rds }: Appliance, model: Mod
 
 /** Exactly what the model has, with the content that it has; and while nothing runs, nothing else. */
 const check = Effect.fnUntraced(function*({ device, jobs, rds }: Appliance, model: Model) {
-  yield* until(Effect.map(jobs, (running) => running.length === 0))
+  yield* eventually(Effect.map(jobs, (running) => running.length === 0))
   const volumes = yield* rds.list
   const ids = [...model.volumes.keys()].map((name) => spec(name).id).sort()
   assert.deepStrictEqual(volumes.map(({ id }) => id), ids)
@@ -226,8 +226,8 @@ const story = Effect.fnUntraced(function*(appliance: Appliance, steps: ReadonlyA
 
 /** With how many stories each; copies take their time. */
 const devices = [
-  { name: "a pool with Btrfs", device: btrfs, runs: 60 },
-  { name: "a pool without", device: { copyRate: GiB }, runs: 25 }
+  { name: "a pool with Btrfs", device: btrfs, runs: 40 },
+  { name: "a pool without", device: { copyRate: GiB }, runs: 15 }
 ]
 
 /** More of both, for a longer look. */

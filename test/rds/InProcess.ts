@@ -1,5 +1,5 @@
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
-import { Clock, Deferred, Duration, Effect, Layer } from "effect"
+import { Clock, Deferred, Duration, Effect, Layer, Schedule } from "effect"
 import { type SshSession, SshTransport } from "../../src/rds/SshTransport.ts"
 import { Console } from "../../src/simulator/Console.ts"
 import { calm, CurrentConditions } from "../../src/simulator/device/Conditions.ts"
@@ -13,7 +13,7 @@ import { makeSession } from "../../src/simulator/language/Session.ts"
 import { operator } from "../../src/simulator/menu/Menu.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
 import type { SimulatorOptions } from "../../src/simulator/SimulatorConfig.ts"
-import { clientOver, until } from "./Harness.ts"
+import { clientOver } from "./Harness.ts"
 
 /**
  * When a command is cut off: before it runs, after so many changes of the appliance, or when only its answer is left.
@@ -74,7 +74,7 @@ export const startInProcess = Effect.fnUntraced(function*(options: SimulatorOpti
   const rds = yield* clientOver(Layer.succeed(SshTransport, { address: "in process", connect }), { pool: patient })
   const { jobs } = yield* Effect.provide(Volatile, context)
   const power = yield* Effect.provide(Power, context)
-  const reboot = Effect.andThen(power.reboot("1 millis"), until(power.isOn))
+  const reboot = Effect.andThen(power.reboot("1 millis"), eventually(power.isOn))
   return {
     rds,
     device,
@@ -103,3 +103,7 @@ export const hurried = Effect.updateService(Clock.Clock, (clock): Clock.Clock =>
   monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
   sleep: (duration) => clock.sleep(Duration.divideUnsafe(duration, 1000))
 }))
+
+/** Waits for the condition, however busy the machine is: a limit in hurried time would be none. */
+export const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
+  Effect.repeat(condition, { until: (holds) => holds, schedule: Schedule.spaced("1 second") })

@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import type { RdsError } from "../../src/rds/Errors.ts"
 import type { RdsClient } from "../../src/rds/RdsClient.ts"
 import type { SimulatorOptions } from "../../src/simulator/SimulatorConfig.ts"
-import { GiB, quietly, spec, until } from "./Harness.ts"
-import { type Break, hurried, startInProcess } from "./InProcess.ts"
+import { GiB, quietly, spec } from "./Harness.ts"
+import { type Break, eventually, hurried, startInProcess } from "./InProcess.ts"
 import { btrfs, cut, free, ofSnapshot, ofVolume, snapshotId } from "./SnapshotKit.ts"
 
 type Client = RdsClient["Service"]
@@ -91,7 +91,7 @@ const byName = (a: { readonly path?: string; readonly slot?: string }, b: typeof
 
 /** Everything there is, once no job runs any more. */
 const contents = Effect.fnUntraced(function*({ device, jobs }: Appliance) {
-  yield* until(Effect.map(jobs, (running) => running.length === 0))
+  yield* eventually(Effect.map(jobs, (running) => running.length === 0))
   const { disks, files, scripts, subvolumes } = yield* device.state
   return timeless([disks.toSorted(byName), files.toSorted(byName), scripts, subvolumes.toSorted(byName)])
 })
