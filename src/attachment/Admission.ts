@@ -10,6 +10,9 @@ import { HostAccess, type WhenOpen } from "./HostAccess.ts"
 /** Writers that get in between before a call gives up. */
 const maxRounds = 5
 
+/** How long a pass waits for whatever else is being done with a volume. */
+const lockWait = "1 second"
+
 /** Shuts out the nodes that are about to lose the volume, before that is recorded. */
 export const shutOut = Effect.fnUntraced(
   function*(volumeId: VolumeId, before: AttachmentState, after: AttachmentState) {
@@ -63,7 +66,7 @@ export const readmitAll = Effect.gen(function*() {
     if (record._tag !== "Recorded" || limit === undefined) continue
     if (!differs(limit, nodesOf(record.state.holders))) continue
     yield* readmit(volumeId).pipe(
-      lock.tryLock(volumeId),
+      lock.withLockWithin(volumeId, lockWait),
       Effect.catch(({ message }) =>
         Effect.logWarning(`volume ${volumeId}: who may connect to it could not be set: ${message}`)
       )
