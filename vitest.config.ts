@@ -3,8 +3,9 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   test: {
-    // Two cores are what CI has. Files share their workers: loading effect anew for each would cost more than the tests.
-    maxWorkers: 2,
+    // Two cores are what CI has, and many tests wait. Files share their workers: loading effect anew for each would cost more
+    // than the tests.
+    maxWorkers: 3,
     pool: "forks",
     isolate: false,
     testTimeout: 20_000,
