@@ -227,7 +227,7 @@ describe("who may connect at the appliance", () => {
 
   it.effect.each<[whatever: string, millis: number, after: string]>([
     ["waits for what is being done with the volume in the same moment", 1_500, "a"],
-    ["is left to the next pass while the volume is being changed", 6_000, "x"]
+    ["is left to the next pass when that takes longer", 2_500, "x"]
   ])("%s", ([_, millis, after]) =>
     Effect.gen(function*() {
       const cluster = enforcedClusterOf(volumeId)
