@@ -281,6 +281,6 @@ describe("orphans", () => {
         }
         for (let n = 1; n <= 3; n++) assert.strictEqual(yield* world.stateOf(neededId(n)), "exported")
       }).pipe(Effect.scoped, capturedLogs().run),
-    { arbitrary: { runs: runs }, timeout: 120_000 }
+    { arbitrary: { runs }, timeout: 20_000 + 10_000 * runs }
   )
 })

@@ -124,6 +124,6 @@ quietly("answers that are mangled", (it) => {
         }
         yield* perform(appliance, story)
       }).pipe(Effect.scoped, hurried),
-    { arbitrary: { runs }, timeout: 20_000 + 200 * runs }
+    { arbitrary: { runs }, timeout: 20_000 + 1_000 * runs }
   )
 })

@@ -124,6 +124,6 @@ quietly("volumes on an appliance whose connections break", (it) => {
         for (const id of model.keys()) yield* appliance.rds.remove(id)
         yield* checkHoldings(appliance, new Map())
       }).pipe(Effect.scoped, hurried),
-    { arbitrary: { runs }, timeout: 20_000 + 120 * runs }
+    { arbitrary: { runs }, timeout: 20_000 + 500 * runs }
   )
 })
