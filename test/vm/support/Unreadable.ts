@@ -13,7 +13,8 @@ const tables: Record<Damage, string> = {
 
 /**
  * Exports the volume with an image that cannot be read, for as long as `use` runs. No node may be connected. The kernel's target
- * looks at a device before it exports it, so the device is damaged after that.
+ * looks at a device before it exports it, so the device is damaged after that. Nobody makes /dev/mapper/damaged where udev does
+ * not run.
  */
 export const unreadable = <A, E, R>(
   { imageOf, vm }: Appliance,
@@ -30,7 +31,8 @@ export const unreadable = <A, E, R>(
       loop=$(losetup --find --show ${imageOf(volumeId)})
       sectors=$(blockdev --getsz $loop)
       echo "0 $sectors linear $loop 0" | dmsetup create --noudevsync damaged
-      ${serve("/dev/mapper/damaged")}
+      device=/dev/$(dmsetup info --columns --noheadings -o blkdevname damaged)
+      ${serve("$device")}
       { ${tables[damage]}; } | dmsetup reload damaged
       dmsetup suspend --noudevsync damaged
       dmsetup resume --noudevsync damaged
