@@ -13,7 +13,7 @@ import { nodes, TestCluster } from "../support/TestCluster.ts"
 import { until } from "../support/Until.ts"
 
 /** How many requests each RPC gets; CI sends more than a developer waits for. */
-const requests = Number(process.env["RDS_CSI_FUZZ_REQUESTS"] ?? 30)
+const requests = Number(process.env["RDS_CSI_FUZZ_REQUESTS"] ?? 60)
 /** Other requests: `FUZZ_SEED=2 npm test -- test/e2e/Fuzz`. */
 const seed = process.env["FUZZ_SEED"] ?? "1"
 

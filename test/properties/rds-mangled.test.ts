@@ -8,7 +8,7 @@ import { mangled, Mangling } from "../support/Mangling.ts"
 type Appliance = Effect.Success<ReturnType<typeof startInProcess>>
 
 /** How many stories are played; CI plays more than a developer waits for. */
-const runs = Number(process.env["RDS_CSI_MANGLE_RUNS"] ?? 100)
+const runs = Number(process.env["RDS_CSI_MANGLE_RUNS"] ?? 50)
 
 const between = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBetween({ minimum, maximum }))
 
