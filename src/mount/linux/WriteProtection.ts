@@ -21,7 +21,8 @@ export const makeWriteProtection = Effect.fnUntraced(function*(sysRoot: string) 
     setReadOnly: Effect.fnUntraced(function*(device: BlockDevice, readOnly: boolean) {
       if ((yield* isReadOnly(device)) === readOnly) return
       const change = readOnly ? "--setro" : "--setrw"
-      yield* succeeds("blockdev")(command.run("blockdev", [change, "--", device.path], { limit: limits.quick }))
+      // It knows no "--"; the path of a device begins with a slash.
+      yield* succeeds("blockdev")(command.run("blockdev", [change, device.path], { limit: limits.quick }))
       if ((yield* isReadOnly(device)) === readOnly) return
       return yield* failed("blockdev", `${device.path} is ${readOnly ? "still writable" : "write-protected"}`)
     })

@@ -33,7 +33,7 @@ describe("write protection of a block device", () => {
           const { commands, device, setReadOnly } = yield* deviceThat({ before, after })
           yield* setReadOnly(readOnly)
           yield* setReadOnly(readOnly)
-          assert.deepStrictEqual(yield* commands, [`blockdev ${readOnly ? "--setro" : "--setrw"} -- ${device.path}`])
+          assert.deepStrictEqual(yield* commands, [`blockdev ${readOnly ? "--setro" : "--setrw"} ${device.path}`])
         }
       }))
 
