@@ -12,10 +12,10 @@ export type Earlier = ReadonlyMap<string, Amiss>
 /** One look at what is amiss. */
 export interface Look {
   /**
-   * Notes that something is amiss, and answers whether it has been for the grace period: all the time, and in this version if
-   * there are any.
+   * Notes that something is amiss, as it was found to be by the time `seenBy`, and answers whether it has been for the grace
+   * period: all the time, and in this version if there are any.
    */
-  isOver(name: string, version?: string): boolean
+  isOver(name: string, seenBy: bigint, version?: string): boolean
   /** Whether it was amiss at the look before already. */
   isKnown(name: string): boolean
   /** All that was noted: what the next look is compared with. */
@@ -23,23 +23,24 @@ export interface Look {
 }
 
 /**
- * Begins a look at `now`; times are in nanoseconds of the monotonic clock. What is not noted this time starts afresh the next
+ * A look that began at `begun`; times are in nanoseconds of the monotonic clock. A look takes time, in which things may go
+ * amiss: they count from when they were found, and until the look began. What is not noted this time starts afresh the next
  * time, and so does what changed its version: somebody dealt with it in between.
  */
-export const lookAgain = (earlier: Earlier, now: bigint, gracePeriod: bigint): Look => {
+export const lookAgain = (earlier: Earlier, begun: bigint, gracePeriod: bigint): Look => {
   const noted = new Map<string, Amiss>()
   return {
-    isOver: (name, version) => {
+    isOver: (name, seenBy, version) => {
       const before = earlier.get(name)
-      const since = before !== undefined && before.version === version ? before.since : now
+      const since = before !== undefined && before.version === version ? before.since : seenBy
       noted.set(name, { since, version })
-      return now - since >= gracePeriod
+      return begun - since >= gracePeriod
     },
     isKnown: (name) => earlier.has(name),
     noted
   }
 }
 
-/** When the first grace period ends of those that had not ended at the look at `now`. */
-export const nextEnd = (noted: Earlier, now: bigint, gracePeriod: bigint): bigint | undefined =>
-  [...noted.values()].map(({ since }) => since + gracePeriod).filter((end) => end > now).toSorted(Order.BigInt)[0]
+/** When the first grace period ends of those that had not ended when the look began. */
+export const nextEnd = (noted: Earlier, begun: bigint, gracePeriod: bigint): bigint | undefined =>
+  [...noted.values()].map(({ since }) => since + gracePeriod).filter((end) => end > begun).toSorted(Order.BigInt)[0]

@@ -13,6 +13,12 @@ import { amend } from "./Commit.ts"
 import { type Earlier, type Look, lookAgain, nextEnd } from "./GracePeriod.ts"
 import { inspect } from "./Inspection.ts"
 
+/** A look, and the time by which records and attachments had been read for it. */
+interface Sight {
+  readonly look: Look
+  readonly seenBy: bigint
+}
+
 /** Volumes that are worked on at a time. */
 const concurrency = 16
 
@@ -43,9 +49,10 @@ export const reconcilePass = Effect.fn("Reconciler.pass")(function*(options: Pas
   const listed = yield* store.list
   const observed = Map.groupBy(yield* store.attachments, ({ volumeId }) => volumeId)
   const unlisted = yield* peekAll(new Set(observed.keys()).difference(new Set(listed.map(({ volumeId }) => volumeId))))
+  const seenBy = yield* Clock.monotonicTimeNanos
   const done = yield* Effect.forEach(
     [...listed, ...unlisted],
-    (volume) => reconcileVolume(volume, observed.get(volume.volumeId) ?? [], look, options),
+    (volume) => reconcileVolume(volume, observed.get(volume.volumeId) ?? [], { look, seenBy }, options),
     { concurrency }
   )
   yield* Metric.update(duration, Metrics.secondsBetween(begun, yield* Clock.monotonicTimeNanos))
@@ -73,17 +80,17 @@ const peekAll = Effect.fnUntraced(function*(volumeIds: ReadonlySet<VolumeId>) {
 const reconcileVolume = Effect.fnUntraced(function*(
   listed: ListedRecord,
   observed: ReadonlyArray<ObservedAttachment>,
-  look: Look,
+  sight: Sight,
   options: PassOptions
 ) {
   const { record, volumeId } = listed
   const findings = inspect(record, observed, options)
   const state = record._tag === "Recorded" ? Option.some(record.state) : Option.none()
   return yield* Effect.gen(function*() {
-    const drops = yield* dropsOf(listed, findings.unattached, look)
+    const drops = yield* dropsOf(listed, findings.unattached, sight)
     const commands: ReadonlyArray<Command> = [...findings.ungranted, ...drops]
     const isWanted = record._tag === "Unreadable"
-      ? yield* isTimeToRebuild(volumeId, record, look, options)
+      ? yield* isTimeToRebuild(volumeId, record, sight, options)
       : commands.length > 0
     if (!isWanted) return { volumeId, state, complete: true }
     const amended = yield* amend(volumeId, record.version, findings.state, commands)
@@ -102,7 +109,7 @@ const reconcileVolume = Effect.fnUntraced(function*(
 const dropsOf = Effect.fnUntraced(function*(
   { record, volumeId }: ListedRecord,
   unattached: ReadonlyArray<string>,
-  look: Look
+  { look, seenBy }: Sight
 ) {
   const store = yield* AttachmentStore
   const drops = yield* Effect.forEach(
@@ -110,8 +117,9 @@ const dropsOf = Effect.fnUntraced(function*(
     Effect.fnUntraced(function*(nodeId) {
       const name = `${volumeId} on ${nodeId}`
       if (!look.isKnown(name)) yield* Metric.update(Metrics.attachmentGracePeriodUsedTotal, 1)
-      const isDetached = look.isOver(name, record.version)
-      const isSettled = (yield* store.nodeExists(nodeId)) || look.isOver(`node ${nodeId}`)
+      const isDetached = look.isOver(name, seenBy, record.version)
+      const nodeExists = yield* store.nodeExists(nodeId)
+      const isSettled = nodeExists || look.isOver(`node ${nodeId}`, yield* Clock.monotonicTimeNanos)
       return isDetached && isSettled ? [{ _tag: "Drop", nodeId } as const] : []
     })
   )
@@ -122,10 +130,10 @@ const dropsOf = Effect.fnUntraced(function*(
 const isTimeToRebuild = Effect.fnUntraced(function*(
   volumeId: VolumeId,
   { reason, version }: Extract<AttachmentRecord, { readonly _tag: "Unreadable" }>,
-  look: Look,
+  { look, seenBy }: Sight,
   { starting }: PassOptions
 ) {
   const name = `record of ${volumeId}`
   if (!starting && !look.isKnown(name)) yield* announce([{ _tag: "RecordUnreadable", volumeId, reason }])
-  return look.isOver(name, version)
+  return look.isOver(name, seenBy, version)
 })

@@ -23,11 +23,12 @@ export const orphanPass = Effect.fn("Orphans.pass")(
   function*(config: PassConfig, judges: Judges, earlier: Earlier) {
     const begun = yield* Clock.monotonicTimeNanos
     const surveyed = yield* survey(judges.scope, judges.references)
+    const seenBy = yield* Clock.monotonicTimeNanos
     yield* showSurvey(surveyed)
     const look = lookAgain(earlier, begun, Duration.toNanosUnsafe(config.gracePeriod))
     const orphans = surveyed.judged.filter(({ verdict }) => verdict._tag === "Orphan")
     const found = orphans.filter(({ volume }) => !look.isKnown(volume.id))
-    const due = orphans.filter(({ volume }) => look.isOver(volume.id, formOf(volume)))
+    const due = orphans.filter(({ volume }) => look.isOver(volume.id, seenBy, formOf(volume)))
     if (found.length > 0) yield* Effect.logInfo(`nothing refers to these volumes of this cluster: ${namesOf(found)}`)
     const held = due.length === 0 ? undefined : restraint(surveyed.judged)
     if (held !== undefined) yield* tellHeld(held, due)
