@@ -6,8 +6,10 @@ import {
   type AttachmentState,
   hasTooMany,
   type Holder,
+  isSameMigration,
   type Migration,
   type MigrationEnd,
+  type MigrationName,
   nodesOf
 } from "./AttachmentState.ts"
 import type { AttachmentConflict, AttachmentIncompatible } from "./Errors.ts"
@@ -47,10 +49,10 @@ export type Command =
   | Adopt
   /** A holder has not been attached for longer than the grace period. */
   | { readonly _tag: "Drop"; readonly nodeId: string }
-  /** The deadline of the migration with this number has passed. */
-  | { readonly _tag: "Deadline"; readonly number: number }
-  /** The end of the migration with this number is known to be told. */
-  | { readonly _tag: "Told"; readonly number: number }
+  /** The deadline of this migration has passed. */
+  | { readonly _tag: "Deadline"; readonly of: MigrationName }
+  /** The end of this migration is known to be told. */
+  | { readonly _tag: "Told"; readonly of: MigrationName }
 
 /** What a node that asks for a volume may be told. */
 export type Refusal = AttachmentConflict | AttachmentIncompatible | InvalidArgument
@@ -94,9 +96,9 @@ export const transition = (volumeId: VolumeId, state: AttachmentState, command: 
     case "Drop":
       return drop(volumeId, state, command.nodeId, now)
     case "Deadline":
-      return deadline(state, command.number, now)
+      return deadline(state, command.of, now)
     case "Told":
-      return told(volumeId, state, command.number)
+      return told(volumeId, state, command.of)
   }
 }
 
@@ -167,9 +169,9 @@ const drop = (volumeId: VolumeId, state: AttachmentState, nodeId: string, now: n
     : write(volumeId, state, holders, now, [{ _tag: "StaleCleared", volumeId, nodeId }])
 }
 
-const deadline = (state: AttachmentState, number: number, now: number): Transition => {
+const deadline = (state: AttachmentState, of: MigrationName, now: number): Transition => {
   const { migration } = state
-  if (migration === null || migration.number !== number || migration.timedOut) return keep
+  if (migration === null || !isSameMigration(migration, of) || migration.timedOut) return keep
   return {
     _tag: "Write",
     state: {
@@ -182,10 +184,10 @@ const deadline = (state: AttachmentState, number: number, now: number): Transiti
   }
 }
 
-const told = (volumeId: VolumeId, state: AttachmentState, number: number): Transition => {
-  const ends = state.untold.filter((end) => end.number === number)
+const told = (volumeId: VolumeId, state: AttachmentState, of: MigrationName): Transition => {
+  const ends = state.untold.filter((end) => isSameMigration(end, of))
   if (ends.length === 0) return keep
-  const untold = state.untold.filter((end) => end.number !== number)
+  const untold = state.untold.filter((end) => !isSameMigration(end, of))
   return {
     _tag: "Write",
     state: { ...state, revision: state.revision + 1, untold },

@@ -47,6 +47,16 @@ export type Holder = typeof holder.Type
 export type Migration = typeof migration.Type
 
 /**
+ * What names a migration of a volume. The number alone does not: a record that was lost and rebuilt counts from the start.
+ * Nor does the time: clocks may step.
+ */
+export type MigrationName = Pick<Migration, "number" | "startedAt">
+
+/** Whether both are the same migration of a volume. */
+export const isSameMigration = (one: MigrationName, other: MigrationName): boolean =>
+  one.number === other.number && one.startedAt === other.startedAt
+
+/**
  * How a migration ended: `completed`, the source left; `cancelled`, the target left; `timeout`, the deadline passed with both
  * still there. A migration ends once: what happens after a timeout is no second end.
  */
@@ -58,7 +68,7 @@ export type MigrationEnd = typeof migrationEnd.Type
  * - `revision` grows with every write, so that no two writes are equal and each one fails all others based on the same state.
  * - `holders` in the order in which they were granted. A holder is `adopted` when it was found attached without a grant: its
  *   access mode and readonly flag are then guesses.
- * - `migration`, while two nodes hold the volume. Its `number` is its name; clocks may step, numbers do not repeat.
+ * - `migration`, while two nodes hold the volume.
  * - `migrations`: how many have begun so far; `migrationTimeoutSeconds`: how long the next one may take.
  * - `untold`: the ends of migrations that nobody has been told of for certain yet, oldest first.
  */

@@ -1,7 +1,7 @@
 import { Clock, Effect, FiberMap, MutableHashMap, Option, Semaphore } from "effect"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { AttachmentEvents } from "./AttachmentEvents.ts"
-import { emptyState, type Migration, type MigrationEnd } from "./AttachmentState.ts"
+import { emptyState, isSameMigration, type Migration, type MigrationEnd, type MigrationName } from "./AttachmentState.ts"
 import { AttachmentStore } from "./AttachmentStore.ts"
 import { backoff } from "./Backoff.ts"
 import { commit, type CommitServices } from "./Commit.ts"
@@ -26,23 +26,26 @@ export interface Migrations {
 export const superviseMigrations = Effect.gen(function*() {
   const timers = yield* FiberMap.make<VolumeId>()
   const tellers = yield* FiberMap.make<VolumeId>()
-  const armed = MutableHashMap.empty<VolumeId, number>()
+  const armed = MutableHashMap.empty<VolumeId, MigrationName>()
   // One at a time: what is read last must be acted upon last.
   const turn = yield* Semaphore.make(1)
 
-  /** A record that was lost and rebuilt counts its migrations from the start: the next one may have the same number. */
-  const disarm = (volumeId: VolumeId, { number }: Migration) =>
+  const isArmed = (volumeId: VolumeId, migration: Migration) =>
+    Option.exists(MutableHashMap.get(armed, volumeId), (name) => isSameMigration(name, migration))
+
+  /** A record that was lost and rebuilt may bring the same migration again. */
+  const disarm = (volumeId: VolumeId, migration: Migration) =>
     Effect.sync(() => {
-      if (Option.contains(MutableHashMap.get(armed, volumeId), number)) MutableHashMap.remove(armed, volumeId)
+      if (isArmed(volumeId, migration)) MutableHashMap.remove(armed, volumeId)
     })
 
   const watch = Effect.fnUntraced(function*(volumeId: VolumeId, migration: Migration | null) {
-    if (migration === null) {
+    if (migration === null || migration.timedOut) {
       MutableHashMap.remove(armed, volumeId)
       return yield* FiberMap.remove(timers, volumeId)
     }
-    if (Option.contains(MutableHashMap.get(armed, volumeId), migration.number)) return
-    MutableHashMap.set(armed, volumeId, migration.number)
+    if (isArmed(volumeId, migration)) return
+    MutableHashMap.set(armed, volumeId, migration)
     yield* FiberMap.run(timers, volumeId, Effect.andThen(expire(volumeId, migration), disarm(volumeId, migration)))
   })
 
@@ -61,16 +64,17 @@ const recordedState = Effect.fnUntraced(function*(volumeId: VolumeId) {
   return record?._tag === "Recorded" ? record.state : emptyState
 })
 
-const expire = Effect.fnUntraced(function*(volumeId: VolumeId, { deadline, number, startedAt }: Migration) {
+const expire = Effect.fnUntraced(function*(volumeId: VolumeId, migration: Migration) {
+  const { deadline, startedAt } = migration
   const remaining = deadline - (yield* Clock.currentTimeMillis)
   yield* Effect.sleep(Math.min(Math.max(remaining, 0), deadline - startedAt))
-  yield* Effect.retry(commit(volumeId, { _tag: "Deadline", number }), backoff)
+  yield* Effect.retry(commit(volumeId, { _tag: "Deadline", of: migration }), backoff)
 })
 
 const tell = Effect.fnUntraced(function*(volumeId: VolumeId, untold: ReadonlyArray<MigrationEnd>) {
   const events = yield* AttachmentEvents
   for (const end of untold) {
     yield* Effect.retry(events.tell({ _tag: "MigrationEnded", volumeId, end }), backoff)
-    yield* Effect.retry(commit(volumeId, { _tag: "Told", number: end.number }), backoff)
+    yield* Effect.retry(commit(volumeId, { _tag: "Told", of: end }), backoff)
   }
 })

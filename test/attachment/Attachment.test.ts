@@ -30,6 +30,9 @@ const adopt = (nodeId: string, since: number, change: Partial<Adopt> = {}): Adop
   ...change
 })
 
+/** The migration that begins when the second of two commands lets a second node in. */
+const first = { number: 1, startedAt: 1000 }
+
 /** The state after these commands, each a second after the one before; the first at 0. */
 const after = (...commands: ReadonlyArray<Command>): AttachmentState =>
   commands.reduce((state, command, index) => {
@@ -146,7 +149,7 @@ describe("publish", () => {
 
   it("confirms either node of a migration, also after its timeout, and leaves the migration as it is", () => {
     const migrating = after(share("a"), share("b"))
-    for (const state of [migrating, writes(migrating, { _tag: "Deadline", number: 1 }).state]) {
+    for (const state of [migrating, writes(migrating, { _tag: "Deadline", of: first }).state]) {
       for (const nodeId of ["a", "b"]) {
         assert.deepStrictEqual(writes(state, share(nodeId)).state, { ...state, revision: state.revision + 1 })
       }
@@ -164,7 +167,7 @@ describe("publish", () => {
   })
 
   it("refuses a third node after a timeout, and says what to do", () => {
-    const state = after(share("a"), share("b"), { _tag: "Deadline", number: 1 })
+    const state = after(share("a"), share("b"), { _tag: "Deadline", of: first })
     const { error, facts } = refusal(state, share("c"))
     assert.strictEqual(
       error.message,
@@ -227,7 +230,7 @@ describe("unpublish", () => {
   })
 
   it("after a timeout ends the migration without a second end", () => {
-    const late = after(share("a"), share("b"), { _tag: "Deadline", number: 1 }, { _tag: "Told", number: 1 })
+    const late = after(share("a"), share("b"), { _tag: "Deadline", of: first }, { _tag: "Told", of: first })
     for (const nodeId of ["a", "b"]) {
       const { state } = writes(late, unpublish(nodeId))
       assert.isNull(state.migration)
@@ -251,7 +254,7 @@ describe("unpublish", () => {
 describe("a deadline that has passed", () => {
   it("is recorded and to be told, and takes the volume from nobody", () => {
     const migrating = after(share("a"), share("b"))
-    const { facts, state } = writes(migrating, { _tag: "Deadline", number: 1 })
+    const { facts, state } = writes(migrating, { _tag: "Deadline", of: first })
     assert.deepStrictEqual(state, {
       ...migrating,
       revision: 3,
@@ -263,22 +266,27 @@ describe("a deadline that has passed", () => {
 
   it("counts once, and only for the migration that it belongs to", () => {
     const migrating = after(share("a"), share("b"))
-    const late = writes(migrating, { _tag: "Deadline", number: 1 }).state
-    assert.strictEqual(transition(volumeId, late, { _tag: "Deadline", number: 1 }, 0)._tag, "Keep")
-    assert.strictEqual(transition(volumeId, migrating, { _tag: "Deadline", number: 2 }, 0)._tag, "Keep")
-    assert.strictEqual(transition(volumeId, emptyState, { _tag: "Deadline", number: 0 }, 0)._tag, "Keep")
+    const late = writes(migrating, { _tag: "Deadline", of: first }).state
+    assert.strictEqual(transition(volumeId, late, { _tag: "Deadline", of: first }, 0)._tag, "Keep")
+    for (const of of [{ ...first, number: 2 }, { ...first, startedAt: 999 }]) {
+      assert.strictEqual(transition(volumeId, migrating, { _tag: "Deadline", of }, 0)._tag, "Keep")
+    }
+    assert.strictEqual(transition(volumeId, emptyState, { _tag: "Deadline", of: first }, 0)._tag, "Keep")
   })
 })
 
 describe("an end that is told", () => {
   it("is no longer to be told, and announced", () => {
     const state = after(share("a"), share("b"), unpublish("a"), share("c"), unpublish("c"))
-    const next = writes(state, { _tag: "Told", number: 1 })
+    const next = writes(state, { _tag: "Told", of: first })
     assert.deepStrictEqual(next.state.untold.map((end) => end.number), [2])
     assert.deepStrictEqual(next.facts, [
       { _tag: "MigrationEnded", volumeId, end: { ...ended, endedAt: 2000, result: "completed" } }
     ])
-    assert.strictEqual(transition(volumeId, next.state, { _tag: "Told", number: 1 }, 0)._tag, "Keep")
+    assert.strictEqual(transition(volumeId, next.state, { _tag: "Told", of: first }, 0)._tag, "Keep")
+    for (const of of [{ ...first, number: 3 }, { ...first, startedAt: 999 }]) {
+      assert.strictEqual(transition(volumeId, state, { _tag: "Told", of }, 0)._tag, "Keep")
+    }
   })
 
   it("is given up when eight later ones cannot be told either", () => {

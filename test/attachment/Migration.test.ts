@@ -187,6 +187,25 @@ describe("the deadline of a migration", () => {
       assert.deepInclude(recorded(cluster)?.migration, { number: 1, timedOut: true })
     }))
 
+  it.effect("is not that of an earlier migration with the same number, whose record was lost", () =>
+    Effect.gen(function*() {
+      const { attach, client, cluster, detach, told } = yield* migrating(100)
+      yield* TestClock.adjust("30 seconds")
+      client.isDeaf = true
+      cluster.spoil(volumeId, "Unrecorded")
+      yield* detach("a")
+      yield* attach(shared("c", 100))
+      client.isDeaf = false
+      client.loseWatches()
+      client.hear()
+      yield* TestClock.adjust("99 seconds")
+      yield* settle
+      assert.deepInclude(recorded(cluster)?.migration, { number: 1, source: "b", target: "c", timedOut: false })
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.deepStrictEqual(told, ["1 timeout"])
+    }))
+
   it.effect("is not missed when the migration begins while a new leader takes its first look", () =>
     Effect.gen(function*() {
       const cluster = clusterOf(volumeId)
