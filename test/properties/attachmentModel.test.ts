@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { play, scenarios, told } from "../attachment/simulation/Scenario.ts"
 
 /** How many scenarios are played; CI plays more than a developer waits for. */
-const runs = Number(process.env["RDS_CSI_MODEL_RUNS"] ?? 2_000)
+const runs = Number(process.env["RDS_CSI_MODEL_RUNS"] ?? 1_000)
 /** What a failure printed after `Replay:`; plays that one again. */
 const replay = process.env["RDS_CSI_MODEL_REPLAY"]
 
