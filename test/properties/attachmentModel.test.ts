@@ -3,7 +3,7 @@ import { play, scenarios, told } from "../attachment/simulation/Scenario.ts"
 import { seed } from "../support/Thorough.ts"
 
 /** How many scenarios are played; CI plays more than a developer waits for. */
-const runs = Number(process.env["RDS_CSI_MODEL_RUNS"] ?? 1_000)
+const runs = Number(process.env["RDS_CSI_MODEL_RUNS"] ?? 2_000)
 /** What a failure printed after `Replay:`; plays that one again. */
 const replay = process.env["RDS_CSI_MODEL_REPLAY"]
 
