@@ -10,6 +10,7 @@ import { isDeepStrictEqual } from "node:util"
 import {
   buildKustomization,
   chart,
+  examples,
   lintChart,
   objectsIn,
   overlays,
@@ -136,6 +137,8 @@ const check = async (): Promise<void> => {
     problems.push(...differences(folder, [...(await renderChart(tools, values)).values()].join("---\n"), built))
     texts.set(folder, built)
   }
+  texts.set(examples.kustomization, await buildKustomization(tools, examples.kustomization))
+  texts.set(examples.objects, await readFile(join(root, examples.objects), "utf8"))
   problems.push(...await conforms(tools, texts))
   conclude(problems, `${texts.size} ways to install fit their schemas, and chart and kustomizations make the same`)
 }

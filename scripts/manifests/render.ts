@@ -86,6 +86,9 @@ export const overlays = async (): Promise<
   }))
 ]
 
+/** What the documentation shows. */
+export const examples = { kustomization: "docs/examples/install", objects: "docs/examples/install/claim.yaml" }
+
 /** Sets of values that people may have. */
 export const valueSets = async (): Promise<ReadonlyArray<ReadonlyArray<string>>> => [
   [],
