@@ -37,6 +37,15 @@ describe("the image", () => {
     }
   })
 
+  it("has what the flake's package has on its path", async () => {
+    const flake = await read("flake.nix")
+    const [, runtime = ""] = /runtime = pkgs: \[([^\]]*)\]/.exec(flake) ?? []
+    // Debian has a package of its own for mount; the init and the library are the container's.
+    const packages = rows.flatMap(([name = ""]) => ["tini", "libstdc++6"].includes(name) ? [] : [name])
+    const inNix = packages.map((name) => `pkgs.${name === "mount" ? "util-linux" : name}`)
+    assert.sameMembers(runtime.trim().split(/\s+/), [...new Set(inNix)])
+  })
+
   it("has the Node.js that everything is tested with", () => {
     assert.include(instructions, `ARG NODE=${manifest.devDependencies.node}`)
   })
