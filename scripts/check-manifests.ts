@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { isDeepStrictEqual } from "node:util"
+import { changesOfFixed } from "./manifests/go-chart.ts"
 import {
   buildKustomization,
   chart,
@@ -21,6 +22,9 @@ import {
 import { provideSchemas, withoutSchema } from "./manifests/schemas.ts"
 import { provideTools, type Tools } from "./manifests/tools.ts"
 import { conclude, installed, root, run } from "./run.ts"
+
+/** Of a release of the Go driver's chart. */
+const goValues = `${chart}/ci/go-chart-values.yaml`
 
 const header = `# Made of ${chart} with ${plainValues}: change it there, then \`npm run check:manifests -- --write\`.\n`
 
@@ -125,7 +129,7 @@ const check = async (): Promise<void> => {
   if (process.argv.includes("--write")) {
     for (const [file, text] of files) await writeFile(join(root, file), text)
   }
-  const problems = [...await stale(files), ...await refusals(tools)]
+  const problems = [...await stale(files), ...await refusals(tools), ...await changesOfFixed(tools, goValues)]
   const texts = new Map<string, string>()
   for (const values of await valueSets()) {
     await lintChart(tools, values)
