@@ -114,6 +114,15 @@ describe("probes", () => {
     }
   })
 
+  it("of nodes listen on their loopback, each on a port of its own", () => {
+    const endpoints = node.template.spec.containers.flatMap(({ args }) =>
+      args.flatMap((arg) => /^--http-endpoint=(.+)$/.exec(arg)?.slice(1) ?? [])
+    )
+    assert.deepStrictEqual(endpoints, ["127.0.0.1:9811", "127.0.0.1:9810"])
+    const registrar = node.template.spec.containers.find(({ name }) => name === "node-driver-registrar")
+    assert.deepInclude(registrar?.livenessProbe?.httpGet, { host: "127.0.0.1", port: 9811 })
+  })
+
   it("of readiness ask the driver", () => {
     for (const workload of [controller, node]) {
       const { args, ports, readinessProbe } = driverOf(workload)
