@@ -4,7 +4,7 @@ import { access, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { parse, parseAllDocuments } from "yaml"
 import { root } from "../../scripts/run.ts"
-import { base, find } from "./Objects.ts"
+import { base, find, Role } from "./Objects.ts"
 
 const read = (file: string) => readFile(join(root, file), "utf8")
 const pages = ["install", "upgrade", "uninstall", "kubevirt", "security"]
@@ -29,6 +29,15 @@ describe("the pages about installing", () => {
     for (const [, path = ""] of text.matchAll(/\b((?:manifests|charts|image|docs\/examples)\/[\w./-]+)/g)) {
       await access(join(root, path.replace(/[.,]$/, ""))).catch(() => assert.fail(`docs/${page}.md names ${path}`))
     }
+  })
+
+  it("give the controller the rights that docs/running.md explains", async () => {
+    const [shown = ""] = blocks(await read("docs/running.md"), "yaml")
+    const role: unknown = parseAllDocuments(shown)[0]?.toJS()
+    assert.deepStrictEqual(
+      Schema.decodeUnknownSync(Role)(role),
+      find(Role, "ClusterRole", "rds-csi-controller-driver")
+    )
   })
 
   it("use a class that there is, for the first claim and for virtual machines", async () => {

@@ -30,6 +30,13 @@ describe("every container", () => {
     }
   })
 
+  it("of the driver asks for as much as the bench allows it", async () => {
+    const targets = await readFile(join(root, "bench/Targets.ts"), "utf8")
+    const [, ...allowed] = /limit: name === "controller" \? (\d+) : (\d+)/.exec(targets) ?? []
+    const asked = [controller, node].map((workload) => driverOf(workload).resources.requests["memory"])
+    assert.deepStrictEqual(asked, allowed.map((megabytes) => `${megabytes}Mi`))
+  })
+
   it("is in a pod with the runtime's system calls, and no variables of Services", () => {
     for (const { pod } of containers) {
       assert.strictEqual(pod.securityContext.seccompProfile.type, "RuntimeDefault")

@@ -68,7 +68,6 @@ capabilities:
     - --csi-address=/var/lib/csi/sockets/pluginproxy/csi.sock
     {{- if .leader }}
     - --leader-election
-    - --leader-election-namespace={{ .root.Release.Namespace }}
     {{- end }}
     {{- range .sidecar.additionalArgs }}
     - {{ . }}
