@@ -9,7 +9,7 @@ const Ready = Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: S
  * Starts a simulated appliance as a process of its own, that takes so long for every command (`50ms`), and makes the files
  * that a person would make by hand. Answers where it is and what a driver process needs to reach it.
  */
-export const startSimulator = Effect.fnUntraced(function*(latency: string) {
+export const startSimulator = Effect.fnUntraced(function*(latency: string, more: ReadonlyArray<string> = []) {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = yield* files.makeTempDirectoryScoped({ prefix: "rds-csi-" })
@@ -25,7 +25,8 @@ export const startSimulator = Effect.fnUntraced(function*(latency: string) {
     "--json",
     `--latency=${latency}`,
     `--authorized-key=csi=${keyFile}.pub`,
-    `--control-socket=${controlSocket}`
+    `--control-socket=${controlSocket}`,
+    ...more
   ])
   const { host, hostKey, port } = yield* readyLine(simulator)
   yield* files.writeFileString(hostKeyFile, `${hostKey}\n`)
