@@ -1,0 +1,57 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { Cluster, plane } from "./support/Cluster.ts"
+import { eventually, holds } from "./support/Eventually.ts"
+import { workloads } from "./support/Workloads.ts"
+
+const GiB = 2 ** 30
+
+describe.skipIf(plane === undefined)("volumes with the real sidecars", () => {
+  layer(Cluster.layer(), { excludeTestServices: true, timeout: "2 minutes" })((it) => {
+    it.effect("a claim is provisioned and bound, attached for a pod, grown while attached, detached, deleted", () =>
+      Effect.gen(function*() {
+        const cluster = yield* Cluster
+        const { addNode, attached, detached, pod, provisioned, removeClaim, removePod } = workloads(cluster)
+        yield* cluster.replica()
+        yield* addNode("node-a")
+
+        const { metadata: { name: pv }, spec } = yield* provisioned("data")
+        const { disks } = yield* cluster.appliance.state
+        assert.deepStrictEqual(
+          disks.filter(({ nqn }) => nqn.endsWith(spec.csi.volumeHandle)).map((disk) => disk.fileSize),
+          [String(GiB)]
+        )
+        assert.strictEqual(spec.csi.volumeAttributes?.["nvmeAddress"], "10.0.1.1")
+
+        yield* pod("web", "node-a", "data")
+        const { status } = yield* attached(pv, "node-a")
+        assert.strictEqual(status?.attachmentMetadata?.["nvme_nqn"], spec.csi.volumeAttributes?.["nqn"])
+
+        yield* cluster.raw("PATCH", `${cluster.space}/persistentvolumeclaims/data`, {
+          spec: { resources: { requests: { storage: "2Gi" } } }
+        })
+        yield* holds(
+          "the PersistentVolume has not grown",
+          Effect.map(cluster.volume(pv), ({ spec }) => spec.capacity.storage === "2Gi")
+        )
+        const grown = yield* cluster.appliance.state
+        assert.strictEqual(
+          grown.disks.find(({ nqn }) => nqn.endsWith(spec.csi.volumeHandle))?.fileSize,
+          String(2 * GiB)
+        )
+        yield* eventually(
+          "the claim does not wait for the node",
+          Effect.map(
+            cluster.claim("data"),
+            ({ status }) =>
+              Option.fromNullishOr(status.conditions?.find(({ type }) => type === "FileSystemResizePending"))
+          )
+        )
+
+        yield* removePod("web")
+        yield* detached(pv, "node-a")
+        yield* removeClaim("data")
+        yield* cluster.nothingLeft
+      }))
+  })
+})
