@@ -4,6 +4,7 @@ import { Controller } from "../../src/csi/gen/csi_pb.ts"
 import { filesystem } from "../support/Requests.ts"
 import { Cluster, plane } from "./support/Cluster.ts"
 import { eventually, holds } from "./support/Eventually.ts"
+import type { Volume } from "./support/Objects.ts"
 import { workloads } from "./support/Workloads.ts"
 
 /** A driver that does not let anybody wait long for what nobody holds any more, and two nodes of the test's own. */
@@ -23,233 +24,164 @@ const start = Effect.fnUntraced(function*(prefix: string) {
     )
   const record = (pv: string) =>
     Effect.map(cluster.volume(pv), ({ metadata }) => metadata.annotations?.["rds.csi.srvlab.io/attached-node"])
-  return { ...work, cluster, replica, a, b, told, record }
+  /** The attach-detach controller has told the pod that it has to wait for another node. */
+  const waits = (pod: string) =>
+    holds(
+      `pod ${pod} was not told to wait`,
+      Effect.map(cluster.eventsOf(pod), (all) => all.some(({ reason }) => reason === "FailedAttachVolume"))
+    )
+  /** What the attacher calls, called in its place. */
+  const publish = Effect.fnUntraced(function*({ spec: { csi } }: Volume, nodeId: string) {
+    const client = yield* replica.client
+    yield* client.call(Controller.method.controllerPublishVolume, {
+      volumeId: csi.volumeHandle,
+      nodeId,
+      volumeContext: csi.volumeAttributes ?? {},
+      volumeCapability: filesystem
+    })
+  })
+  return { ...work, cluster, replica, a, b, told, record, waits, publish }
 })
 
 describe.skipIf(plane === undefined)("one holder for each volume, with the real attacher", () => {
   layer(Cluster.layer(), { excludeTestServices: true, timeout: "2 minutes" })((it) => {
     it.effect("a second node is refused and told why, and let in when the first has left", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          cluster,
-          detached,
-          provisioned,
-          refused,
-          removeClaim,
-          told,
-          wantAttached,
-          wantDetached
-        } = yield* start("refused")
-        const { metadata: { name: pv } } = yield* provisioned("refused")
-        yield* wantAttached(pv, a)
-        yield* attached(pv, a)
-        yield* wantAttached(pv, b)
-        assert.include(yield* refused(pv, b), a)
-        assert.include((yield* told("refused", "AttachmentConflict")).message, a)
-        yield* wantDetached(pv, a)
-        yield* attached(pv, b)
-        yield* detached(pv, a)
-        yield* wantDetached(pv, b)
-        yield* removeClaim("refused")
-        yield* cluster.nothingLeft
+        const t = yield* start("refused")
+        const { metadata: { name: pv } } = yield* t.provisioned("refused")
+        yield* t.wantAttached(pv, t.a)
+        yield* t.attached(pv, t.a)
+        yield* t.wantAttached(pv, t.b)
+        assert.include(yield* t.refused(pv, t.b), t.a)
+        assert.include((yield* t.told("refused", "AttachmentConflict")).message, t.a)
+        yield* t.wantDetached(pv, t.a)
+        yield* t.attached(pv, t.b)
+        yield* t.detached(pv, t.a)
+        yield* t.wantDetached(pv, t.b)
+        yield* t.removeClaim("refused")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("a pod that moves waits until kubelet has unstaged the volume", () =>
       Effect.gen(function*() {
-        const { a, attached, attachmentOf, b, cluster, detached, pod, provisioned, removeClaim, removePod, stagedOn } =
-          yield* start("moves")
-        const { metadata: { name: pv }, spec } = yield* provisioned("moves")
-        yield* pod("moves-before", a, "moves")
-        yield* attached(pv, a)
-        yield* stagedOn(a, [spec.csi.volumeHandle])
-        yield* removePod("moves-before")
-        yield* pod("moves-after", b, "moves")
-        yield* eventually(
-          "nobody was told of the other node",
-          Effect.map(cluster.eventsOf("moves-after"), (all) =>
-            Option.fromNullishOr(all.find(({ reason }) => reason === "FailedAttachVolume")))
-        )
-        assert.isTrue(Option.isSome(yield* attachmentOf(pv, a)))
-        yield* stagedOn(a, [])
-        yield* attached(pv, b)
-        yield* removePod("moves-after")
-        yield* detached(pv, b)
-        yield* removeClaim("moves")
-        yield* cluster.nothingLeft
+        const t = yield* start("moves")
+        const { metadata: { name: pv }, spec } = yield* t.provisioned("moves")
+        yield* t.pod("moves-before", t.a, "moves")
+        yield* t.attached(pv, t.a)
+        yield* t.stagedOn(t.a, [spec.csi.volumeHandle])
+        yield* t.removePod("moves-before")
+        yield* t.pod("moves-after", t.b, "moves")
+        yield* t.waits("moves-after")
+        assert.isTrue(Option.isSome(yield* t.attachmentOf(pv, t.a)))
+        yield* t.stagedOn(t.a, [])
+        yield* t.attached(pv, t.b)
+        yield* t.removePod("moves-after")
+        yield* t.detached(pv, t.b)
+        yield* t.removeClaim("moves")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("a node that is deleted from the cluster lets go", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          cluster,
-          detached,
-          pod,
-          provisioned,
-          record,
-          removeClaim,
-          removeNode,
-          removePod,
-          stagedOn
-        } = yield* start("deleted")
-        const { metadata: { name: pv }, spec } = yield* provisioned("deleted")
-        yield* pod("deleted-before", a, "deleted")
-        yield* attached(pv, a)
-        yield* stagedOn(a, [spec.csi.volumeHandle])
-        yield* removeNode(a)
+        const t = yield* start("deleted")
+        const { metadata: { name: pv }, spec } = yield* t.provisioned("deleted")
+        yield* t.pod("deleted-before", t.a, "deleted")
+        yield* t.attached(pv, t.a)
+        yield* t.stagedOn(t.a, [spec.csi.volumeHandle])
+        yield* t.removeNode(t.a)
         // As the garbage collector of pods does after its quarantine of 40 seconds.
-        yield* removePod("deleted-before")
-        yield* pod("deleted-after", b, "deleted")
-        yield* detached(pv, a)
-        yield* attached(pv, b)
-        assert.strictEqual(yield* record(pv), b)
-        yield* removePod("deleted-after")
-        yield* detached(pv, b)
-        yield* removeClaim("deleted")
-        yield* cluster.nothingLeft
+        yield* t.removePod("deleted-before")
+        yield* t.pod("deleted-after", t.b, "deleted")
+        yield* t.detached(pv, t.a)
+        yield* t.attached(pv, t.b)
+        assert.strictEqual(yield* t.record(pv), t.b)
+        yield* t.removePod("deleted-after")
+        yield* t.detached(pv, t.b)
+        yield* t.removeClaim("deleted")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("a node that is told to be out of service lets go of what it has staged", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          cluster,
-          detached,
-          pod,
-          provisioned,
-          record,
-          removeClaim,
-          removePod,
-          setReady,
-          stagedOn
-        } = yield* start("taint")
-        const { metadata: { name: pv }, spec } = yield* provisioned("taint")
-        yield* pod("taint-before", a, "taint")
-        yield* attached(pv, a)
-        yield* stagedOn(a, [spec.csi.volumeHandle])
-        yield* setReady(a, "Unknown")
-        yield* cluster.raw("DELETE", `${cluster.space}/pods/taint-before`)
-        yield* cluster.kubectl("taint", "node", a, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
-        yield* pod("taint-after", b, "taint")
-        yield* attached(pv, b)
-        yield* detached(pv, a)
-        assert.strictEqual(yield* record(pv), b)
-        yield* removePod("taint-after")
-        yield* detached(pv, b)
-        yield* removeClaim("taint")
-        yield* cluster.nothingLeft
+        const t = yield* start("taint")
+        const { metadata: { name: pv }, spec } = yield* t.provisioned("taint")
+        yield* t.pod("taint-before", t.a, "taint")
+        yield* t.attached(pv, t.a)
+        yield* t.stagedOn(t.a, [spec.csi.volumeHandle])
+        yield* t.setReady(t.a, "Unknown")
+        yield* t.cluster.raw("DELETE", `${t.cluster.space}/pods/taint-before`)
+        yield* t.cluster.kubectl("taint", "node", t.a, "node.kubernetes.io/out-of-service=nodeshutdown:NoExecute")
+        yield* t.pod("taint-after", t.b, "taint")
+        yield* t.attached(pv, t.b)
+        yield* t.detached(pv, t.a)
+        assert.strictEqual(yield* t.record(pv), t.b)
+        yield* t.removePod("taint-after")
+        yield* t.detached(pv, t.b)
+        yield* t.removeClaim("taint")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("a node that does not answer is detached by force when its time is up, and not before", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          cluster,
-          detached,
-          pod,
-          provisioned,
-          record,
-          removeClaim,
-          removePod,
-          setReady,
-          stagedOn
-        } = yield* start("silent")
-        const { metadata: { name: pv }, spec } = yield* provisioned("silent")
-        yield* pod("silent-before", a, "silent")
-        yield* attached(pv, a)
-        yield* stagedOn(a, [spec.csi.volumeHandle])
-        yield* setReady(a, "Unknown")
-        yield* removePod("silent-before")
-        yield* pod("silent-after", b, "silent")
-        yield* eventually(
-          "nobody was told of the other node",
-          Effect.map(
-            cluster.eventsOf("silent-after"),
-            (all) => Option.fromNullishOr(all.find(({ reason }) => reason === "FailedAttachVolume"))
-          )
-        )
-        assert.strictEqual(yield* record(pv), a)
-        yield* attached(pv, b)
-        assert.strictEqual(yield* record(pv), b)
-        yield* removePod("silent-after")
-        yield* detached(pv, b)
-        yield* removeClaim("silent")
-        yield* cluster.nothingLeft
+        const t = yield* start("silent")
+        const { metadata: { name: pv }, spec } = yield* t.provisioned("silent")
+        yield* t.pod("silent-before", t.a, "silent")
+        yield* t.attached(pv, t.a)
+        yield* t.stagedOn(t.a, [spec.csi.volumeHandle])
+        yield* t.setReady(t.a, "Unknown")
+        yield* t.removePod("silent-before")
+        yield* t.pod("silent-after", t.b, "silent")
+        yield* t.waits("silent-after")
+        assert.strictEqual(yield* t.record(pv), t.a)
+        yield* t.attached(pv, t.b)
+        assert.strictEqual(yield* t.record(pv), t.b)
+        yield* t.removePod("silent-after")
+        yield* t.detached(pv, t.b)
+        yield* t.removeClaim("silent")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("kill -9 between the grant and the status of the VolumeAttachment: the grant holds, and is not doubled", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          cluster,
-          provisioned,
-          record,
-          refused,
-          removeClaim,
-          replica,
-          wantAttached,
-          wantDetached
-        } = yield* start("killed")
-        const { metadata: { name: pv }, spec } = yield* provisioned("killed")
-        const attacher = yield* replica.sidecar("attacher")
+        const t = yield* start("killed")
+        const volume = yield* t.provisioned("killed")
+        const pv = volume.metadata.name
+        const attacher = yield* t.replica.sidecar("attacher")
         // What the attacher would be told, it is not told: the test asks in its place, and the driver dies after the answer.
         yield* attacher.kill("SIGSTOP")
-        yield* wantAttached(pv, a)
-        const client = yield* replica.client
-        yield* client.call(Controller.method.controllerPublishVolume, {
-          volumeId: spec.csi.volumeHandle,
-          nodeId: a,
-          volumeContext: spec.csi.volumeAttributes ?? {},
-          volumeCapability: filesystem
-        })
-        yield* replica.driver.kill("SIGKILL")
-        assert.strictEqual(yield* record(pv), a)
-        yield* wantAttached(pv, b)
+        yield* t.wantAttached(pv, t.a)
+        yield* t.publish(volume, t.a)
+        yield* t.replica.driver.kill("SIGKILL")
+        assert.strictEqual(yield* t.record(pv), t.a)
+        yield* t.wantAttached(pv, t.b)
         yield* attacher.kill("SIGCONT")
-        yield* attached(pv, a)
-        assert.include(yield* refused(pv, b), a)
-        yield* wantDetached(pv, b)
-        yield* wantDetached(pv, a)
-        yield* removeClaim("killed")
-        yield* cluster.nothingLeft
+        yield* t.attached(pv, t.a)
+        assert.include(yield* t.refused(pv, t.b), t.a)
+        yield* t.wantDetached(pv, t.b)
+        yield* t.wantDetached(pv, t.a)
+        yield* t.removeClaim("killed")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("a grant whose VolumeAttachment went before it was noted is dropped after the grace period", () =>
       Effect.gen(function*() {
-        const { a, attached, b, cluster, provisioned, record, removeClaim, replica, told, wantAttached, wantDetached } =
-          yield* start("stale")
-        const { metadata: { name: pv }, spec } = yield* provisioned("stale")
-        const attacher = yield* replica.sidecar("attacher")
+        const t = yield* start("stale")
+        const volume = yield* t.provisioned("stale")
+        const pv = volume.metadata.name
+        const attacher = yield* t.replica.sidecar("attacher")
         yield* attacher.kill("SIGSTOP")
-        yield* wantAttached(pv, a)
-        const client = yield* replica.client
-        yield* client.call(Controller.method.controllerPublishVolume, {
-          volumeId: spec.csi.volumeHandle,
-          nodeId: a,
-          volumeContext: spec.csi.volumeAttributes ?? {},
-          volumeCapability: filesystem
-        })
-        yield* wantDetached(pv, a)
-        yield* replica.driver.kill("SIGKILL")
-        yield* told("stale", "StaleAttachmentCleared")
-        yield* holds("it is still held", Effect.map(record(pv), (node) => node === undefined))
+        yield* t.wantAttached(pv, t.a)
+        yield* t.publish(volume, t.a)
+        yield* t.wantDetached(pv, t.a)
+        yield* t.replica.driver.kill("SIGKILL")
+        yield* t.told("stale", "StaleAttachmentCleared")
+        yield* holds("it is still held", Effect.map(t.record(pv), (node) => node === undefined))
         yield* attacher.kill("SIGCONT")
-        yield* wantAttached(pv, b)
-        yield* attached(pv, b)
-        yield* wantDetached(pv, b)
-        yield* removeClaim("stale")
-        yield* cluster.nothingLeft
+        yield* t.wantAttached(pv, t.b)
+        yield* t.attached(pv, t.b)
+        yield* t.wantDetached(pv, t.b)
+        yield* t.removeClaim("stale")
+        yield* t.cluster.nothingLeft
       }))
   })
 })

@@ -38,147 +38,117 @@ describe.skipIf(plane === undefined)("ReadWriteMany", () => {
   layer(Cluster.layer(), { excludeTestServices: true, timeout: "2 minutes" })((it) => {
     it.effect("a virtual machine migrates: two nodes, never three, and kubectl describe tells the story", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          c,
-          cluster,
-          described,
-          detached,
-          pod,
-          provisioned,
-          refused,
-          removeClaim,
-          removePod,
-          told,
-          wantAttached,
-          wantDetached
-        } = yield* start("vm")
-        yield* cluster.replica(["--rwx-policy=kubevirt-only"])
-        const { metadata: { name: pv } } = yield* provisioned("disk", sharedBlock)
-        yield* pod("virt-launcher-source", a, "disk", virtualMachine)
-        yield* attached(pv, a)
-        yield* pod("virt-launcher-target", b, "disk", virtualMachine)
-        yield* attached(pv, b)
-        yield* described("disk", "MigrationStarted")
+        const t = yield* start("vm")
+        yield* t.cluster.replica(["--rwx-policy=kubevirt-only"])
+        const { metadata: { name: pv } } = yield* t.provisioned("disk", sharedBlock)
+        yield* t.pod("virt-launcher-source", t.a, "disk", virtualMachine)
+        yield* t.attached(pv, t.a)
+        yield* t.pod("virt-launcher-target", t.b, "disk", virtualMachine)
+        yield* t.attached(pv, t.b)
+        yield* t.described("disk", "MigrationStarted")
 
         // By hand: the attach-detach controller tries for minutes to attach what its pod does not want any more.
-        yield* wantAttached(pv, c)
-        const refusal = yield* refused(pv, c)
-        assert.include(refusal, a)
-        assert.include(refusal, b)
-        yield* wantDetached(pv, c)
-        yield* detached(pv, c)
+        yield* t.wantAttached(pv, t.c)
+        const refusal = yield* t.refused(pv, t.c)
+        assert.include(refusal, t.a)
+        assert.include(refusal, t.b)
+        yield* t.wantDetached(pv, t.c)
+        yield* t.detached(pv, t.c)
 
-        yield* removePod("virt-launcher-source")
-        yield* detached(pv, a)
-        const text = yield* described("disk", "MigrationStarted", "AttachmentConflict", "MigrationCompleted")
+        yield* t.removePod("virt-launcher-source")
+        yield* t.detached(pv, t.a)
+        const text = yield* t.described("disk", "MigrationStarted", "AttachmentConflict", "MigrationCompleted")
         assert.match(text, /Normal +MigrationStarted +\S+ +(\(x\d+ over \S+\) +)?rds-csi-controller/)
         assert.match(text, /Warning +AttachmentConflict +/)
-        yield* removePod("virt-launcher-target")
-        yield* detached(pv, b)
-        const { MigrationCompleted, MigrationFailed, MigrationStarted } = yield* told("disk")
+        yield* t.removePod("virt-launcher-target")
+        yield* t.detached(pv, t.b)
+        const { MigrationCompleted, MigrationFailed, MigrationStarted } = yield* t.told("disk")
         assert.deepStrictEqual([MigrationStarted, MigrationCompleted, MigrationFailed], [1, 1, undefined])
-        yield* removeClaim("disk")
-        yield* cluster.nothingLeft
+        yield* t.removeClaim("disk")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("a migration that outlasts its timeout is reported, and cuts nothing; one that is aborted is reported", () =>
       Effect.gen(function*() {
-        const { a, attached, b, cluster, described, detached, pod, provisioned, removeClaim, removePod, told } =
-          yield* start("slow")
-        yield* cluster.replica()
-        yield* cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", {
+        const t = yield* start("slow")
+        yield* t.cluster.replica()
+        yield* t.cluster.raw("POST", "/apis/storage.k8s.io/v1/storageclasses", {
           apiVersion: "storage.k8s.io/v1",
           kind: "StorageClass",
-          metadata: { name: `${cluster.namespace}-short` },
+          metadata: { name: `${t.cluster.namespace}-short` },
           provisioner: "rds.csi.srvlab.io",
           parameters: { migrationTimeoutSeconds: "30" }
         })
-        const { metadata: { name: pv } } = yield* provisioned("slow", {
+        const { metadata: { name: pv } } = yield* t.provisioned("slow", {
           ...sharedBlock,
-          storageClass: `${cluster.namespace}-short`
+          storageClass: `${t.cluster.namespace}-short`
         })
-        yield* pod("slow-source", a, "slow", virtualMachine)
-        yield* attached(pv, a)
-        yield* pod("slow-target", b, "slow", virtualMachine)
-        yield* attached(pv, b)
-        yield* described("slow", "MigrationFailed")
-        yield* attached(pv, a)
-        yield* attached(pv, b)
-        yield* removePod("slow-target")
-        yield* detached(pv, b)
+        yield* t.pod("slow-source", t.a, "slow", virtualMachine)
+        yield* t.attached(pv, t.a)
+        yield* t.pod("slow-target", t.b, "slow", virtualMachine)
+        yield* t.attached(pv, t.b)
+        yield* t.described("slow", "MigrationFailed")
+        yield* t.attached(pv, t.a)
+        yield* t.attached(pv, t.b)
+        yield* t.removePod("slow-target")
+        yield* t.detached(pv, t.b)
 
-        yield* pod("slow-again", b, "slow", virtualMachine)
-        yield* attached(pv, b)
-        yield* removePod("slow-again")
-        yield* detached(pv, b)
+        yield* t.pod("slow-again", t.b, "slow", virtualMachine)
+        yield* t.attached(pv, t.b)
+        yield* t.removePod("slow-again")
+        yield* t.detached(pv, t.b)
         yield* eventually(
-          "not both migrations were told to have failed",
+          "not both migrations were t.told to have failed",
           Effect.map(
-            told("slow"),
+            t.told("slow"),
             (counts) => counts["MigrationFailed"] === 2 ? Option.some(counts) : { instead: counts }
           )
         )
-        yield* removePod("slow-source")
-        yield* detached(pv, a)
-        yield* removeClaim("slow")
-        yield* cluster.nothingLeft
+        yield* t.removePod("slow-source")
+        yield* t.detached(pv, t.a)
+        yield* t.removeClaim("slow")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("the leader's machine dies in mid-migration: the next one ends it, once", () =>
       Effect.gen(function*() {
-        const {
-          a,
-          attached,
-          b,
-          c,
-          cluster,
-          detached,
-          provisioned,
-          refused,
-          removeClaim,
-          told,
-          wantAttached,
-          wantDetached
-        } = yield* start("leader")
+        const t = yield* start("leader")
         const flags = ["--leader-election-lease-duration=4s"]
-        const first = yield* cluster.replica(flags)
-        const { metadata: { name: pv } } = yield* provisioned("handed", sharedBlock)
-        yield* wantAttached(pv, a)
-        yield* attached(pv, a)
-        yield* cluster.replica(flags)
-        yield* wantAttached(pv, b)
-        yield* attached(pv, b)
+        const first = yield* t.cluster.replica(flags)
+        const { metadata: { name: pv } } = yield* t.provisioned("handed", sharedBlock)
+        yield* t.wantAttached(pv, t.a)
+        yield* t.attached(pv, t.a)
+        yield* t.cluster.replica(flags)
+        yield* t.wantAttached(pv, t.b)
+        yield* t.attached(pv, t.b)
         yield* first.cut
-        yield* wantAttached(pv, c)
-        assert.include(yield* refused(pv, c), b)
-        yield* wantDetached(pv, c)
-        yield* wantDetached(pv, a)
-        yield* detached(pv, a)
+        yield* t.wantAttached(pv, t.c)
+        assert.include(yield* t.refused(pv, t.c), t.b)
+        yield* t.wantDetached(pv, t.c)
+        yield* t.wantDetached(pv, t.a)
+        yield* t.detached(pv, t.a)
         yield* eventually(
           "its end was not told",
-          Effect.map(told("handed"), (counts) =>
+          Effect.map(t.told("handed"), (counts) =>
             counts["MigrationCompleted"] === undefined ? { instead: counts } : Option.some(counts))
         )
-        yield* wantDetached(pv, b)
-        yield* detached(pv, b)
-        const { MigrationCompleted, MigrationFailed, MigrationStarted } = yield* told("handed")
+        yield* t.wantDetached(pv, t.b)
+        yield* t.detached(pv, t.b)
+        const { MigrationCompleted, MigrationFailed, MigrationStarted } = yield* t.told("handed")
         assert.deepStrictEqual([MigrationStarted, MigrationCompleted, MigrationFailed], [1, 1, undefined])
-        yield* removeClaim("handed")
-        yield* cluster.nothingLeft
+        yield* t.removeClaim("handed")
+        yield* t.cluster.nothingLeft
       }))
 
     it.effect("with a file system it is refused, and the claim says what to ask for instead", () =>
       Effect.gen(function*() {
-        const { claimed, cluster, described, removeClaim } = yield* start("fs")
-        yield* cluster.replica()
-        yield* claimed("files", { accessMode: "ReadWriteMany" })
-        const text = yield* described("files", "ProvisioningFailed")
+        const t = yield* start("fs")
+        yield* t.cluster.replica()
+        yield* t.claimed("files", { accessMode: "ReadWriteMany" })
+        const text = yield* t.described("files", "ProvisioningFailed")
         assert.match(text, /volumeMode: Block/)
-        yield* removeClaim("files")
-        yield* cluster.nothingLeft
+        yield* t.removeClaim("files")
+        yield* t.cluster.nothingLeft
       }))
   })
 })

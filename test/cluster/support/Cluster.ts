@@ -70,11 +70,15 @@ const start = Effect.fnUntraced(function*(applianceFlags: ReadonlyArray<string>)
   // The leaders of an earlier file did not get to give them back, if they were killed.
   yield* api.raw("DELETE", leasesPath)
   const before = yield* appliance.state
+  // A file whose tests fail leaves things behind, which the next one is not to be blamed for.
+  const others = new Set([...yield* api.volumes, ...yield* api.attachments].map(({ metadata }) => metadata.uid))
+  const isNew = ({ metadata }: { readonly metadata: { readonly uid: string } }) => !others.has(metadata.uid)
   return {
     plane,
     namespace,
     ...api,
     appliance,
+    newVolumes: Effect.map(api.volumes, (all) => all.filter(isNew)),
     kubectl: (...args: ReadonlyArray<string>) => kubectl(plane, ...args),
     replica: (flags: ReadonlyArray<string> = [], sidecars = everything) =>
       startReplica(plane, { sidecars, controllerFlags: [...appliance.controllerFlags, ...flags] }),
@@ -93,11 +97,10 @@ const start = Effect.fnUntraced(function*(applianceFlags: ReadonlyArray<string>)
       )
       yield* eventually(
         "left in the cluster",
-        Effect.map(
-          Effect.all([api.volumes, api.attachments]),
-          ([volumes, attachments]) =>
-            volumes.length + attachments.length === 0 ? Option.some(undefined) : { instead: { volumes, attachments } }
-        )
+        Effect.map(Effect.all([api.volumes, api.attachments]), (all) => {
+          const found = all.flat().filter(isNew)
+          return found.length === 0 ? Option.some(undefined) : { instead: found }
+        })
       )
     })
   }

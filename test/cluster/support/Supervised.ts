@@ -23,10 +23,15 @@ const pidFile = (directory: string, name: string) => `${directory}/${name}.pid`
 /** How soon it is started again. Kubelet begins with ten seconds, which no test has to wait for. */
 const pause = "200 millis"
 
+/** Of a process that somebody else supervises. */
+export const processId = Effect.fnUntraced(function*(directory: string, name: string) {
+  const files = yield* FileSystem.FileSystem
+  return Number(yield* files.readFileString(pidFile(directory, name)))
+})
+
 /** Sends a signal to a process that somebody else supervises, as `process.kill` does; none if it just ended. */
 export const signal = Effect.fnUntraced(function*(directory: string, name: string, what: NodeJS.Signals) {
-  const files = yield* FileSystem.FileSystem
-  const pid = Number(yield* files.readFileString(pidFile(directory, name)))
+  const pid = yield* processId(directory, name)
   yield* Effect.ignore(Effect.try(() => process.kill(pid, what)))
   return pid
 })
