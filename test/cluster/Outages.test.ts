@@ -45,7 +45,7 @@ describe.skipIf(plane === undefined)("a control plane in trouble", () => {
   layer(Cluster.layer(), { excludeTestServices: true, timeout: "2 minutes" })((it) => {
     it.effect("the API server is killed and comes back", () =>
       Effect.gen(function*() {
-        const { cluster, replica, stillFenced } = yield* start("killed")
+        const { cluster, replica, stillFenced } = yield* start("server-killed")
         const driver = yield* replica.driver.pid
         yield* restartServer(cluster, "SIGKILL")
         yield* stillFenced
@@ -54,7 +54,7 @@ describe.skipIf(plane === undefined)("a control plane in trouble", () => {
 
     it.effect("the API server ends in order, for which it refuses everybody for a minute, and comes back", () =>
       Effect.gen(function*() {
-        const { cluster, replica, stillFenced } = yield* start("restarted")
+        const { cluster, replica, stillFenced } = yield* start("server-ended")
         const driver = yield* replica.driver.pid
         yield* restartServer(cluster, "SIGTERM")
         yield* stillFenced
@@ -63,7 +63,7 @@ describe.skipIf(plane === undefined)("a control plane in trouble", () => {
 
     it.effect("etcd says nothing for 20 seconds", () =>
       Effect.gen(function*() {
-        const { cluster, replica, stillFenced } = yield* start("frozen")
+        const { cluster, replica, stillFenced } = yield* start("etcd-silent")
         const driver = yield* replica.driver.pid
         yield* signal(cluster.plane.directory, "etcd", "SIGSTOP")
         // The outage itself is what is waited for.

@@ -10,7 +10,7 @@ const Roles = Schema.Struct({
   items: Schema.Array(Schema.Struct({
     metadata: Schema.Struct({ name: Schema.String }),
     rules: Schema.NullOr(Schema.Array(Schema.Struct({
-      apiGroups: Schema.Array(Schema.String),
+      apiGroups: Schema.optionalKey(Schema.Array(Schema.String)),
       resources: Schema.optionalKey(Schema.Array(Schema.String)),
       verbs: Schema.Array(Schema.String)
     })))
@@ -30,7 +30,7 @@ const granted = Effect.fnUntraced(function*(kubeconfig: string) {
   )
   return answers.flatMap(({ items }) => items).flatMap(({ metadata: { name: account }, rules }) =>
     account.startsWith("rds-csi-")
-      ? (rules ?? []).flatMap(({ apiGroups, resources = [], verbs }) =>
+      ? (rules ?? []).flatMap(({ apiGroups = [], resources = [], verbs }) =>
         apiGroups.flatMap((group) =>
           resources.flatMap((resource) =>
             verbs.map((verb) => ({ account, permission: permission(verb, resource, group) }))
@@ -54,7 +54,10 @@ describe.skipIf(plane === undefined)("permissions", () => {
     it.effect("nothing is asked for that is not granted", () =>
       Effect.gen(function*() {
         const requests = yield* auditedRequests(plane?.directory ?? "")
-        assert.deepStrictEqual(byAccount(requests.filter(({ allowed }) => !allowed)), [])
+        // An API server that has just started refuses what it has not read the roles for yet.
+        const grants = new Set(byAccount(yield* granted(plane?.kubeconfig ?? "")))
+        const refused = byAccount(requests.filter(({ allowed }) => !allowed))
+        assert.deepStrictEqual(refused.filter((one) => !grants.has(one)), [])
       }))
 
     it.effect("nothing is granted that is never used", () =>

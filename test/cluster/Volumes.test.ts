@@ -53,5 +53,36 @@ describe.skipIf(plane === undefined)("volumes with the real sidecars", () => {
         yield* removeClaim("data")
         yield* cluster.nothingLeft
       }))
+
+    it.effect("a volume that nothing refers to any more is told of on the leader's Lease, and stays", () =>
+      Effect.gen(function*() {
+        const cluster = yield* Cluster
+        const { provisioned, removeClaim } = workloads(cluster)
+        const flags = ["--enable-orphan-reconciler", "--orphan-check-interval=1s", "--orphan-grace-period=1s"]
+        yield* cluster.replica(["--cluster-id=test", ...flags])
+        // Without it the appliance might be another cluster's, for all that can be seen.
+        yield* provisioned("needed")
+        const { metadata: { name: pv }, spec } = yield* provisioned("forgotten")
+        yield* cluster.raw("PATCH", `/api/v1/persistentvolumes/${pv}`, {
+          spec: { persistentVolumeReclaimPolicy: "Retain" }
+        })
+        yield* removeClaim("forgotten")
+        yield* cluster.raw("DELETE", `/api/v1/persistentvolumes/${pv}`)
+        yield* eventually(
+          "nobody was told of it",
+          Effect.map(
+            cluster.leaseEvents,
+            (all) => Option.fromNullishOr(all.find(({ message }) => message.includes(spec.csi.volumeHandle)))
+          )
+        )
+        const { disks } = yield* cluster.appliance.state
+        assert.strictEqual(disks.length, 2)
+        const id = spec.csi.volumeHandle
+        yield* cluster.appliance.ask("run", {
+          line: `/disk/remove [find where nvme-tcp-server-nqn~"${id}"]; /file/remove [find where name~"${id}"]`
+        })
+        yield* removeClaim("needed")
+        yield* cluster.nothingLeft
+      }))
   })
 })

@@ -12,15 +12,7 @@ const decodeToken = Schema.decodeUnknownEffect(Schema.Struct({ status: Schema.St
  * A kubeconfig with what a pod of this service account has: the API server's address and certificate, the namespace, and a
  * file with a token that ends.
  */
-export const accountKubeconfig = Effect.fnUntraced(function*(
-  plane: ControlPlane,
-  { directory, name, user }: {
-    readonly name: string
-    readonly directory: string
-    /** How the program wants to be told of the file with the token. */
-    readonly user: (tokenFile: string) => Readonly<Record<string, unknown>>
-  }
-) {
+export const accountKubeconfig = Effect.fnUntraced(function*(plane: ControlPlane, name: string, directory: string) {
   const files = yield* FileSystem.FileSystem
   const raw = yield* makeRawApi(plane.kubeconfig)
   const answer = yield* raw("POST", `/api/v1/namespaces/${driverNamespace}/serviceaccounts/${name}/token`, {
@@ -33,6 +25,6 @@ export const accountKubeconfig = Effect.fnUntraced(function*(
   const path = `${directory}/${name}.kubeconfig`
   yield* files.writeFileString(tokenFile, status.token, { mode: 0o600 })
   const cluster = { "certificate-authority": `${plane.directory}/ca.crt` }
-  yield* files.writeFileString(path, kubeconfigText(plane.server, { cluster, user: user(tokenFile) }))
+  yield* files.writeFileString(path, kubeconfigText(plane.server, { cluster, user: { tokenFile } }))
   return path
 })

@@ -41,6 +41,10 @@ const makeApi = Effect.fnUntraced(function*(kubeconfig: string, namespace: strin
     volume: (name: string) => read(Volume, `/api/v1/persistentvolumes/${name}`),
     volumes: Effect.map(read(listOf(Volume), "/api/v1/persistentvolumes"), ({ items }) => items),
     attachments: Effect.map(read(listOf(Attachment), attachmentsPath), ({ items }) => items),
+    leaseEvents: Effect.map(
+      read(listOf(Event), `/api/v1/namespaces/${driverNamespace}/events`),
+      ({ items }) => items.filter(({ involvedObject }) => involvedObject.kind === "Lease")
+    ),
     /** What people are told about a claim, oldest first. */
     eventsOf: (name: string) =>
       Effect.map(

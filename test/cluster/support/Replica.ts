@@ -30,8 +30,6 @@ const common = [
   "--leader-election-retry-period=1s"
 ]
 
-const clientGo = (tokenFile: string) => ({ tokenFile })
-
 export interface ReplicaOptions {
   /** Reach the appliance, and whatever else it is told. */
   readonly controllerFlags: ReadonlyArray<string>
@@ -75,12 +73,7 @@ const startDriver = Effect.fnUntraced(function*(
   { directory, plane, socket }: Place,
   { controllerFlags }: ReplicaOptions
 ) {
-  const kubeconfig = yield* accountKubeconfig(plane, {
-    name: "rds-csi-controller",
-    directory,
-    // What its client makes of the service account of a pod.
-    user: (tokenFile) => ({ "auth-provider": { name: "tokenFile", config: { tokenFile } } })
-  })
+  const kubeconfig = yield* accountKubeconfig(plane, "rds-csi-controller", directory)
   const flags = [`--kubeconfig=${kubeconfig}`, `--endpoint=${socket}`, "--metrics-address="]
   return yield* supervise({
     name: "driver",
@@ -91,7 +84,7 @@ const startDriver = Effect.fnUntraced(function*(
 })
 
 const startSidecar = Effect.fnUntraced(function*({ directory, plane, socket }: Place, name: Sidecar) {
-  const kubeconfig = yield* accountKubeconfig(plane, { name: `rds-csi-${name}`, directory, user: clientGo })
+  const kubeconfig = yield* accountKubeconfig(plane, `rds-csi-${name}`, directory)
   const flags = [`--csi-address=${socket}`, `--kubeconfig=${kubeconfig}`, "--timeout=90s", "--v=4"]
   return yield* supervise({
     name,
@@ -103,11 +96,7 @@ const startSidecar = Effect.fnUntraced(function*({ directory, plane, socket }: P
 /** What a cluster has once for all drivers. */
 export const startSnapshotController = Effect.fnUntraced(function*(plane: ControlPlane) {
   const directory = yield* workDirectory("pod")
-  const kubeconfig = yield* accountKubeconfig(plane, {
-    name: "rds-csi-snapshot-controller",
-    directory,
-    user: clientGo
-  })
+  const kubeconfig = yield* accountKubeconfig(plane, "rds-csi-snapshot-controller", directory)
   yield* supervise({
     name: "snapshot-controller",
     directory,
