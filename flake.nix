@@ -19,7 +19,7 @@
       eachSystem = make: lib.mapAttrs (system: _: make nixpkgs.legacyPackages.${system}) dependencyHashes;
 
       # Programs that the node plugin runs.
-      runtime = pkgs: [ pkgs.nvme-cli pkgs.e2fsprogs pkgs.xfsprogs pkgs.util-linux ];
+      runtime = pkgs: [ pkgs.nvme-cli pkgs.e2fsprogs pkgs.xfsprogs pkgs.util-linux pkgs.coreutils pkgs.diffutils ];
 
       # A lock file without registry addresses is more than nixpkgs' own npm fetchers can read, so npm itself fetches.
       dependencies = pkgs: pkgs.stdenvNoCC.mkDerivation {
@@ -70,6 +70,9 @@
     in
     {
       packages = eachSystem (pkgs: { default = package pkgs; });
+
+      # For the nodes of a cluster; docs/install.md.
+      nixosModules.default = ./nix/node-module.nix;
 
       devShells = eachSystem (pkgs: {
         default = pkgs.mkShell {

@@ -8,8 +8,9 @@ export default defineConfig({
     maxWorkers: 3,
     pool: "forks",
     isolate: false,
-    testTimeout: 20_000,
-    hookTimeout: 20_000,
+    // What hangs, not what is slow: CI shares its cores.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     slowTestThreshold: 2_000,
     projects: [
       {

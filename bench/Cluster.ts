@@ -13,7 +13,7 @@ const Execs = Schema.Struct({ execs: Schema.Array(Schema.Struct({ line: Schema.S
 
 /** An appliance, the driver's processes and the floors to compare them with. */
 export const startCluster = Effect.gen(function*() {
-  const simulator = yield* startSimulator("0ms")
+  const simulator = yield* startSimulator()
   const { controlSocket, controllerFlags, directory, nodeFlags } = simulator
   const controller = yield* serve(`${directory}/controller.sock`, [
     "controller",

@@ -29,7 +29,7 @@ const annotation = "rds.csi.srvlab.io/attachments"
 
 /** Starts the controller against an API server in this process that takes 10 ms for every request. */
 export const measureInCluster = Effect.gen(function*() {
-  const simulator = yield* startSimulator("0ms")
+  const simulator = yield* startSimulator()
   const { cluster, provision, publish, startController } = yield* startOrchestrator(simulator, nodes, {
     latency: apiMillis
   })

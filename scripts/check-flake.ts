@@ -6,6 +6,7 @@ import { createHash } from "node:crypto"
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { homedir, tmpdir } from "node:os"
 import { join } from "node:path"
+import { isDeepStrictEqual } from "node:util"
 import { conclude, installed, root, run } from "./run.ts"
 
 const systems = [
@@ -22,17 +23,50 @@ const nix = (work: string, ...args: ReadonlyArray<string>) =>
 /** What the flake reads. A copy of it is evaluated, so that Nix does not copy node_modules to its store. */
 const sources = ["flake.nix", "nix", "package.json", "package-lock.json", "tsconfig.json", "rolldown.config.ts", "src"]
 
+/** Evaluates against the stub instead of nixpkgs. */
+const stubbed = (work: string) => [
+  "--no-write-lock-file",
+  "--override-input",
+  "nixpkgs",
+  `path:${join(work, "flake", "nix", "stub")}`
+]
+
 const evaluate = async (work: string): Promise<ReadonlyArray<string>> => {
   const flake = join(work, "flake")
   for (const source of sources) await cp(join(root, source), join(flake, source), { recursive: true })
-  const stub = ["--no-write-lock-file", "--override-input", "nixpkgs", `path:${join(flake, "nix", "stub")}`]
   const outputs = systems.flatMap(({ name }) => [`packages.${name}.default`, `devShells.${name}.default`])
   const problems: Array<string> = []
   for (const output of outputs) {
-    const { code, output: said } = await nix(work, "eval", ...stub, `path:${flake}#${output}.drvPath`)
+    const { code, output: said } = await nix(work, "eval", ...stubbed(work), `path:${flake}#${output}.drvPath`)
     if (code !== 0) problems.push(`flake.nix: ${output} does not evaluate:\n${said}`)
   }
   return problems
+}
+
+/** As much of nixpkgs' lib as the module for nodes reads; and the module on a machine that switches it on. */
+const machine = `path: (import path {
+  config.services.rds-csi-node = { enable = true; fileSystems = [ "ext4" ]; stateDirectory = "/run/rds-csi"; };
+  lib = {
+    mkEnableOption = text: text;
+    mkOption = option: option;
+    mkIf = on: then_: if on then then_ else { };
+    types = { path = "path"; enum = words: words; listOf = type: type; };
+  };
+  pkgs.nvme-cli = "nvme-cli";
+}).config`
+
+/** What the module makes of it: names of options are not checked, for that takes all of NixOS. */
+const wanted = {
+  boot: { kernelModules: ["nvme-tcp"], kernelParams: ["nvme_core.multipath=Y"], supportedFilesystems: ["ext4"] },
+  environment: { systemPackages: ["nvme-cli"] },
+  systemd: { tmpfiles: { rules: ["d /run/rds-csi 0700 root root -"] } }
+}
+
+const checkModule = async (work: string): Promise<ReadonlyArray<string>> => {
+  const module = [`path:${join(work, "flake")}#nixosModules.default`, "--json", "--apply", machine]
+  const { code, output, stdout } = await nix(work, "eval", ...stubbed(work), ...module)
+  if (code !== 0) return [`nix/node-module.nix does not evaluate:\n${output}`]
+  return isDeepStrictEqual(JSON.parse(stdout), wanted) ? [] : [`nix/node-module.nix makes ${stdout}`]
 }
 
 const installer = join("nix", "install-build-dependencies.sh")
@@ -73,7 +107,10 @@ const checkHashes = async (work: string): Promise<ReadonlyArray<string>> => {
 if (await installed("nix")) {
   const work = await mkdtemp(join(tmpdir(), "rds-csi-flake-"))
   try {
-    conclude([...await evaluate(work), ...await checkHashes(work)], "flake.nix evaluates for every system")
+    conclude(
+      [...await evaluate(work), ...await checkModule(work), ...await checkHashes(work)],
+      "flake.nix evaluates for every system"
+    )
   } finally {
     await run(["chmod", "-R", "u+w", work])
     await rm(work, { recursive: true })

@@ -45,7 +45,7 @@ const suite: Suite = {
   // Not the tests that measure time.
   names: "^(?!1 000 volumes)",
   stages: ["test/attachment", "test/properties/attachment"],
-  env: { RDS_CSI_MODEL_RUNS: "400" }
+  env: { RDS_CSI_MODEL_RUNS: "400", RDS_CSI_EVERY_CUT: "yes" }
 }
 
 const lineAt = (source: string, offset: number) => ({

@@ -5,6 +5,8 @@
     let
       programs = [
         "cacert"
+        "coreutils"
+        "diffutils"
         "e2fsprogs"
         "git"
         "go"

@@ -59,7 +59,7 @@ export const controllerCapabilities: Reasons = {
   },
   CREATE_DELETE_SNAPSHOT: {
     promise: "Cut by Btrfs at once, or copied where there is none; of a copy the source must be detached",
-    tests: ["test/e2e/Snapshots.test.ts", "test/e2e/SnapshotCrash.test.ts", "test/properties/rds-snapshots.test.ts"]
+    tests: ["test/e2e/Snapshots.test.ts", "test/properties/rds-snapshots.test.ts", "test/vm/Snapshots.test.ts"]
   },
   LIST_SNAPSHOTS: {
     promise: "Everything that was cut, or an error; by source and by id",
@@ -67,7 +67,7 @@ export const controllerCapabilities: Reasons = {
   },
   CLONE_VOLUME: {
     promise: "In the ways of a snapshot, and independent of its source from then on",
-    tests: ["test/e2e/Snapshots.test.ts", "test/properties/rds-snapshots.test.ts"]
+    tests: ["test/e2e/Snapshots.test.ts", "test/properties/rds-snapshots.test.ts", "test/vm/Snapshots.test.ts"]
   },
   PUBLISH_READONLY: {
     promise: "Enforced on the node: a read-only mount, or a block device whose kernel refuses writes",

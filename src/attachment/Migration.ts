@@ -1,7 +1,13 @@
 import { Clock, Effect, FiberMap, MutableHashMap, Option, Semaphore } from "effect"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { AttachmentEvents } from "./AttachmentEvents.ts"
-import { emptyState, isSameMigration, type Migration, type MigrationEnd, type MigrationName } from "./AttachmentState.ts"
+import {
+  emptyState,
+  isSameMigration,
+  type Migration,
+  type MigrationEnd,
+  type MigrationName
+} from "./AttachmentState.ts"
 import { AttachmentStore } from "./AttachmentStore.ts"
 import { backoff } from "./Backoff.ts"
 import { commit, type CommitServices } from "./Commit.ts"

@@ -11,8 +11,9 @@ import { attachScript, type Item } from "./AttachImage.ts"
 import { bringOn } from "./BringOn.ts"
 import { cloneSubvolume, readSubvolume, reportSubvolumes, type Subvolume } from "./Btrfs.ts"
 import { createVolume } from "./CreateVolume.ts"
-import { ApplianceConflict, ApplianceRefused, CopyRunning, MadeOfOther, type RdsError } from "./Errors.ts"
+import { ApplianceRefused, type RdsError } from "./Errors.ts"
 import { type Facts, read, report } from "./Facts.ts"
+import { copying, inTheWay, leftover, madeOfOther } from "./FillRefusals.ts"
 import { type Source, sourceOf, tooLarge } from "./FillSource.ts"
 import { dropImageRecord, readRecord, reportRecord, writeRecord } from "./ImageRecords.ts"
 import type { CreateSpec, Holder, Origin, RdsVolume } from "./Model.ts"
@@ -24,7 +25,7 @@ import { join, ros, type RosScript } from "./RouterOs.ts"
 import { change, type Context, look } from "./Run.ts"
 import { type SnapshotMethod, snapshotMethod } from "./SnapshotMethod.ts"
 import { isAskedFor, reportSnapshot } from "./Snapshots.ts"
-import { disksWhere, findVolume, nameOf, onlyAsked, withNqnOf } from "./Volumes.ts"
+import { disksWhere, findVolume, onlyAsked, withNqnOf } from "./Volumes.ts"
 
 /** What there is when a volume is to be made of something. */
 interface Seen {
@@ -240,29 +241,3 @@ const attach = Effect.fnUntraced(function*({ config, run }: Context, plan: Plan,
     };`
   return { kind: "attach", script } satisfies Step
 })
-
-const madeOfOther = ({ source, target }: ImageRecord) =>
-  new MadeOfOther({
-    message: `${Content.describe(target)} is being made of ${Content.describe(source)}; delete it, or take another name`
-  })
-
-const copying = ({ content, id }: Plan, percent: number) =>
-  new CopyRunning({
-    message: `volume ${id} is being made of ${
-      Content.describe(content)
-    }, of which ${percent} % are copied; try again later`
-  })
-
-const leftover = ({ id }: Plan, path: string) =>
-  new ApplianceConflict({
-    message:
-      `volume ${id} cannot be made: ${path} exists on the appliance and may hold data, so it is left alone; remove ` +
-      "or rename it"
-  })
-
-const inTheWay = (row: DiskRow, { id, slot }: Plan) =>
-  new ApplianceConflict({
-    message:
-      `volume ${id} cannot be made: ${nameOf(row)} on the appliance already uses the slot ${slot} and is not this ` +
-      "volume; remove or rename it"
-  })

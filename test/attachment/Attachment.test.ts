@@ -268,7 +268,7 @@ describe("a deadline that has passed", () => {
     const migrating = after(share("a"), share("b"))
     const late = writes(migrating, { _tag: "Deadline", of: first }).state
     assert.strictEqual(transition(volumeId, late, { _tag: "Deadline", of: first }, 0)._tag, "Keep")
-    for (const of of [{ ...first, number: 2 }, { ...first, startedAt: 999 }]) {
+    for (const  of of[{ ...first, number: 2 }, { ...first, startedAt: 999 }]) {
       assert.strictEqual(transition(volumeId, migrating, { _tag: "Deadline", of }, 0)._tag, "Keep")
     }
     assert.strictEqual(transition(volumeId, emptyState, { _tag: "Deadline", of: first }, 0)._tag, "Keep")
@@ -284,7 +284,7 @@ describe("an end that is told", () => {
       { _tag: "MigrationEnded", volumeId, end: { ...ended, endedAt: 2000, result: "completed" } }
     ])
     assert.strictEqual(transition(volumeId, next.state, { _tag: "Told", of: first }, 0)._tag, "Keep")
-    for (const of of [{ ...first, number: 3 }, { ...first, startedAt: 999 }]) {
+    for (const  of of[{ ...first, number: 3 }, { ...first, startedAt: 999 }]) {
       assert.strictEqual(transition(volumeId, state, { _tag: "Told", of }, 0)._tag, "Keep")
     }
   })

@@ -8,6 +8,7 @@ import { holdings, holdingsOf } from "../support/Holdings.ts"
 import { insist } from "../support/Insist.ts"
 import { type CreateFields, GiB, pvc } from "../support/Requests.ts"
 import { base, runDriver, TestCluster } from "../support/TestCluster.ts"
+import { each } from "../support/Thorough.ts"
 import { until } from "../support/Until.ts"
 
 type Call = (controller: ControllerCalls, name: string) => Effect.Effect<unknown, RpcFailure>
@@ -178,7 +179,7 @@ layer(cluster, { excludeTestServices: true })("the retry ends as an undisturbed 
     it.effect(`the controller is killed with -9 at any moment of ${operation.title}`, () =>
       Effect.gen(function*() {
         const { client, killAndRestart } = yield* Controller
-        yield* survives({ operation, rules, disturb: () => killAndRestart, client, first: 100 * i })
+        yield* survives({ operation, rules: each(2, rules), disturb: () => killAndRestart, client, first: 100 * i })
       }))
 
     it.effect(`the client cancels ${operation.title} at any moment`, () =>

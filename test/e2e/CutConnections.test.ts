@@ -40,7 +40,7 @@ const cutAfter = ({ host, port, privateKey, user }: SimulatorProcess, packets: n
 layer(NodeServices.layer, { excludeTestServices: true })("the simulator's process", (it) => {
   it.effect("goes on when connections are cut after any of their packets", () =>
     Effect.gen(function*() {
-      const simulator = yield* startSimulator("0ms")
+      const simulator = yield* startSimulator()
       for (let packets = 0; packets < 16; packets++) yield* cutAfter(simulator, packets)
       const { ok } = yield* control(simulator.controlSocket, { op: "state" })
       assert.isTrue(ok)

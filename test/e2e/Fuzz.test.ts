@@ -10,12 +10,11 @@ import { codesOf, existing, poolsIn } from "../support/HostileRequests.ts"
 import { insist } from "../support/Insist.ts"
 import { filesystem, pvc } from "../support/Requests.ts"
 import { nodes, TestCluster } from "../support/TestCluster.ts"
+import { seed } from "../support/Thorough.ts"
 import { until } from "../support/Until.ts"
 
 /** How many requests each RPC gets; CI sends more than a developer waits for. */
 const requests = Number(process.env["RDS_CSI_FUZZ_REQUESTS"] ?? 60)
-/** Other requests: `FUZZ_SEED=2 npm test -- test/e2e/Fuzz`. */
-const seed = process.env["FUZZ_SEED"] ?? "1"
 
 const methods = [...Identity.methods, ...Controller.methods, ...Node.methods].filter(
   (method): method is DescMethodUnary => method.methodKind === "unary"

@@ -3,6 +3,7 @@ import { faults } from "../attachment/simulation/ClusterClient.ts"
 import { comeToRest } from "../attachment/simulation/Scenario.ts"
 import { attachmentKey } from "../attachment/simulation/SimulatedCluster.ts"
 import { nodes, volumes, World } from "../attachment/simulation/World.ts"
+import { each } from "../support/Thorough.ts"
 
 const [shared, , single] = volumes
 const [source, target, other] = nodes
@@ -165,7 +166,7 @@ describe("whatever goes wrong, and wherever: no two writers, no holder lost, one
   it.each(Object.entries(acts))("%s", (_, act) => {
     const { requests, steps } = measure(act)
     assert.isAbove(steps, 0)
-    for (const step of upTo(steps)) {
+    for (const step of each(3, upTo(steps))) {
       const restarted = perform(act, crashAt(step, startBoth))
       assert.isEmpty(comeToRest(restarted), `killed before step ${step} and restarted`)
       const replaced = perform(act, crashAt(step, (world) => world.lead((index) => index === 1)))

@@ -40,12 +40,18 @@ const sanity = Effect.gen(function*() {
   if (!(yield* Effect.promise(canBuild))) {
     return yield* Console.log("csi-sanity is skipped: it is built with Go, and there is no Go")
   }
-  const { controllerFlags, directory, nodeFlags } = yield* startSimulator("0ms")
+  // Snapshots and clones are copies on the one pool, and cut at once on the other.
+  yield* suite("mount", "xfs")
+  yield* suite("block", "btrfs")
+})
+
+const suite = Effect.fnUntraced(function*(accessType: "mount" | "block", fs: "xfs" | "btrfs") {
+  const { controllerFlags, directory, nodeFlags } = yield* startSimulator([
+    `--pool=slot=storage-pool,size=16T,fs=${fs}`
+  ])
   const socket = `${directory}/csi.sock`
   yield* runDriver(socket, ["all", ...controllerFlags, ...nodeFlags])
-  for (const accessType of ["mount", "block"] as const) {
-    yield* runCases(socket, accessType, `${directory}/${accessType}`)
-  }
-}).pipe(Effect.scoped)
+  yield* runCases(socket, accessType, `${directory}/${accessType}`)
+}, Effect.scoped)
 
 NodeRuntime.runMain(Effect.provide(sanity, NodeServices.layer))

@@ -6,10 +6,10 @@ import { base } from "./TestCluster.ts"
 const Ready = Schema.fromJsonString(Schema.Struct({ host: Schema.String, port: Schema.Int, hostKey: Schema.String }))
 
 /**
- * Starts a simulated appliance as a process of its own, that takes so long for every command (`50ms`), and makes the files
- * that a person would make by hand. Answers where it is and what a driver process needs to reach it.
+ * Starts a simulated appliance as a process of its own, with these flags besides, and makes the files that a person would make
+ * by hand. Answers where it is and what a driver process needs to reach it.
  */
-export const startSimulator = Effect.fnUntraced(function*(latency: string, more: ReadonlyArray<string> = []) {
+export const startSimulator = Effect.fnUntraced(function*(flags: ReadonlyArray<string> = []) {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const directory = yield* files.makeTempDirectoryScoped({ prefix: "rds-csi-" })
@@ -23,10 +23,9 @@ export const startSimulator = Effect.fnUntraced(function*(latency: string, more:
     "simulator",
     "--port=0",
     "--json",
-    `--latency=${latency}`,
     `--authorized-key=csi=${keyFile}.pub`,
     `--control-socket=${controlSocket}`,
-    ...more
+    ...flags
   ])
   const { host, hostKey, port } = yield* readyLine(simulator)
   yield* files.writeFileString(hostKeyFile, `${hostKey}\n`)

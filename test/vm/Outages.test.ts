@@ -1,6 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Clock, Effect, Random } from "effect"
 import { pvc } from "../support/Requests.ts"
+import { seed } from "../support/Thorough.ts"
 import { Cluster } from "./support/Cluster.ts"
 import { startWriter, wrongBlocks } from "./support/Initiator.ts"
 import { prepared } from "./support/Machines.ts"
@@ -13,15 +14,13 @@ import { attach, formatted, raw } from "./support/Volumes.ts"
 /** `RDS_CSI_OUTAGES` makes it fewer, for a look. */
 const outages = Number(process.env["RDS_CSI_OUTAGES"] ?? 30)
 
-/** `RDS_CSI_OUTAGE_SEED` plays the outages of an earlier run again. */
-const seed = process.env["RDS_CSI_OUTAGE_SEED"] ?? String(Date.now())
-
 /**
  * A connection that ended is tried again after reconnect_delay. Where frames are lost silently it need not end: TCP sends again
- * at growing pauses, at most until the kernel's time limit for a request, 30 s, is over and the connection is made anew.
+ * at growing pauses, at most until the kernel's time limit for a request, 30 s, is over and the connection is made anew. The
+ * kernel looks at such limits every few seconds only, and an emulated one takes seconds to connect.
  */
 const limitMillis = ({ reconnectDelaySeconds }: Subject, { kind }: Outage) =>
-  reconnectDelaySeconds * 1000 + (kind === "port" || kind === "cable" ? 35_000 : 6000)
+  reconnectDelaySeconds * 1000 + (kind === "port" || kind === "cable" ? 42_000 : 6000)
 
 /** A volume of its own that a pod on the node writes to from now on, and all that may not change meanwhile. */
 const writingPod = Effect.fnUntraced(function*(

@@ -56,7 +56,7 @@ const makeApi = Effect.fnUntraced(function*(kubeconfig: string, namespace: strin
 
 /** The simulated appliance, in a process of its own. */
 const startAppliance = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
-  const { controlSocket, controllerFlags } = yield* startSimulator("0ms", flags)
+  const { controlSocket, controllerFlags } = yield* startSimulator(flags)
   return {
     controllerFlags: withFlags(controllerFlags, { "--attachments": "kubernetes" }),
     ask: (op: string, more: Readonly<Record<string, unknown>> = {}) => control(controlSocket, { op, ...more }),

@@ -2,6 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
 import { Simulator } from "../../../src/simulator/Simulator.ts"
+import { seed } from "../../support/Thorough.ts"
 
 const mib = 1n << 20n
 
@@ -125,7 +126,7 @@ it.layer(NodeServices.layer)("any sequence of commands", (it) => {
         }))
         if (restart) yield* check(yield* Simulator.start(config), model)
       }),
-    { arbitrary: { runs: 60 } }
+    { arbitrary: { seed, runs: 60 } }
   )
 })
 

@@ -14,8 +14,8 @@ const keyFile = "/var/lib/csi.pub"
 /** The simulated appliance in a machine, with the kernel's NVMe target for its exports. */
 export type Appliance = Effect.Success<ReturnType<typeof makeAppliance>>
 
-/** An appliance that is not started yet, and the key of its user `csi`. */
-export const makeAppliance = Effect.fnUntraced(function*(vm: Vm) {
+/** An appliance that is not started yet, with that file system on its pool, and the key of its user `csi`. */
+export const makeAppliance = Effect.fnUntraced(function*(vm: Vm, fs: "xfs" | "btrfs" = "xfs") {
   const key = yield* generateSshKeyPair("csi@vm")
   yield* vm.writeFile(keyFile, new TextEncoder().encode(key.publicKey))
   const control = (question: object) => vm.ask(controlSocket, question, Said)
@@ -33,7 +33,9 @@ export const makeAppliance = Effect.fnUntraced(function*(vm: Vm) {
           "--host=0.0.0.0",
           `--port=${sshPort}`,
           `--authorized-key=csi=${keyFile}`,
-          `--control-socket=${controlSocket}`
+          `--control-socket=${controlSocket}`,
+          `--pool=slot=storage-pool,size=16T,fs=${fs}`,
+          `--directory=${base}`
         ]
       ].flat())
       const ready = Effect.map(vm.readFile(log), (bytes) => new TextDecoder().decode(bytes)).pipe(

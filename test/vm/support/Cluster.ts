@@ -2,6 +2,7 @@ import { Context, Effect, FileSystem, Layer } from "effect"
 import { Controller } from "../../../src/csi/gen/csi_pb.ts"
 import { type ControllerCalls, controllerCalls } from "../../support/ControllerCalls.ts"
 import { insist } from "../../support/Insist.ts"
+import type { CreateFields } from "../../support/Requests.ts"
 import { base, runDriver } from "../../support/TestCluster.ts"
 import { type Appliance, makeAppliance } from "./Appliance.ts"
 import { applianceAddress, Machines, sshPort } from "./Machines.ts"
@@ -15,21 +16,27 @@ export class Cluster extends Context.Service<Cluster, {
   readonly controller: ControllerCalls
   readonly nodeA: NodePlugin
   readonly nodeB: NodePlugin
-  /** A new volume, attached to these nodes. `parameters` are those of its class; `reconnectDelay` is 2 unless they say. */
+  /**
+   * A new volume, attached to these nodes. `parameters` are those of its class; `reconnectDelay` is 2 unless they say. `fields`
+   * are what else the request has.
+   */
   claim(
     name: string,
     capability: Claim["volumeCapability"],
     nodes: ReadonlyArray<NodePlugin>,
-    parameters?: Readonly<Record<string, string>>
+    parameters?: Readonly<Record<string, string>>,
+    fields?: CreateFields
   ): Effect.Effect<Claim>
 }>()("test/vm/Cluster") {
   /** With two nodes. */
-  static readonly layer = Layer.suspend(() => clusterOf(2))
+  static readonly layer = Layer.suspend(() => clusterOf({ nodes: 2 }))
   /** With node A alone; node B stays off. */
-  static readonly oneNode = Layer.suspend(() => clusterOf(1))
+  static readonly oneNode = Layer.suspend(() => clusterOf({ nodes: 1 }))
+  /** The same, with Btrfs on the appliance. */
+  static readonly oneNodeOnBtrfs = Layer.suspend(() => clusterOf({ nodes: 1, fs: "btrfs" }))
 }
 
-const clusterOf = (nodes: 1 | 2) =>
+const clusterOf = ({ fs, nodes }: { readonly nodes: 1 | 2; readonly fs?: "btrfs" }) =>
   Layer.effect(
     Cluster,
     Effect.gen(function*() {
@@ -37,7 +44,7 @@ const clusterOf = (nodes: 1 | 2) =>
       const on = [machines.nodeA, machines.nodeB].slice(0, nodes)
       yield* Effect.forEach([rds, ...on], (vm) => vm.powerOn, { concurrency: 3, discard: true })
       const files = yield* FileSystem.FileSystem
-      const appliance = yield* makeAppliance(rds)
+      const appliance = yield* makeAppliance(rds, fs)
       const nodeA = yield* makeNodePlugin(machines.nodeA)
       const nodeB = yield* makeNodePlugin(machines.nodeB)
       const startController = Effect.gen(function*() {
@@ -62,11 +69,11 @@ const clusterOf = (nodes: 1 | 2) =>
         controller,
         nodeA,
         nodeB,
-        claim: (name, volumeCapability, on, more = {}) =>
+        claim: (name, volumeCapability, on, more = {}, fields = {}) =>
           Effect.gen(function*() {
             const parameters = { nvmeAddress: applianceAddress, reconnectDelay: "2", ...more }
             const { volumeContext, volumeId } = yield* insist(
-              controller.create(name, { parameters, volumeCapabilities: [volumeCapability] })
+              controller.create(name, { parameters, volumeCapabilities: [volumeCapability], ...fields })
             )
             for (const { vm } of on) {
               yield* insist(client.call(publish, { volumeId, nodeId: vm.name, volumeCapability }))
