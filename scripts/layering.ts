@@ -60,7 +60,7 @@ const table: Readonly<Record<string, Layer>> = {
       "volume",
       "observability/Metrics.ts"
     ],
-    packages: ["effect", "@kubernetes/client-node", "node:*"]
+    packages: ["effect", "@kubernetes/client-node", "js-yaml", "node:*"]
   },
   observability: { layers: [], packages: ["effect", "@effect/platform-node", "node:*"] },
   // Pure: of Node.js only what computes (hashes, the grammar of an address).

@@ -1,6 +1,6 @@
 import type { KubeConfig } from "@kubernetes/client-node"
-import { Effect, FileSystem } from "effect"
-import { dirname } from "node:path"
+import { Effect, FileSystem, Option, Schema } from "effect"
+import { dirname, resolve } from "node:path"
 import { KubeConfigInvalid } from "./Errors.ts"
 
 /** Where the cluster and the credentials come from. */
@@ -17,14 +17,38 @@ export const loadKubeconfig = Effect.fnUntraced(function*(source: ClusterSource)
   if (source._tag === "InCluster") {
     yield* attempt(inCluster, () => config.loadFromCluster(source.root))
   } else {
+    const { load } = yield* Effect.promise(() => import("js-yaml"))
     const text = yield* readText(source.path)
     yield* attempt(source.path, () => {
       config.loadFromString(text)
       config.makePathsAbsolute(dirname(source.path))
+      readTokenFiles(config, usersIn(load(text)), dirname(source.path))
     })
   }
   return { config, server: yield* serverOf(config, source._tag === "InCluster" ? inCluster : source.path) }
 })
+
+/** Of any other form, about which the client has its own say, there are none. */
+const usersIn = Schema.decodeUnknownOption(Schema.Struct({
+  users: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Struct({
+    name: Schema.String,
+    user: Schema.optionalKey(
+      Schema.NullOr(Schema.Struct({ tokenFile: Schema.optionalKey(Schema.NullOr(Schema.String)) }))
+    )
+  }))))
+}))
+
+/**
+ * The client passes over `tokenFile` of a user, and would call as nobody. What it has for the token of a pod is the same: a
+ * file that is read again from time to time, and counts more than a `token`.
+ */
+const readTokenFiles = (config: KubeConfig, found: ReturnType<typeof usersIn>, directory: string) => {
+  for (const { name, user } of Option.getOrUndefined(found)?.users ?? []) {
+    if (typeof user?.tokenFile !== "string") continue
+    const authProvider = { name: "tokenFile", config: { tokenFile: resolve(directory, user.tokenFile) } }
+    config.users = config.users.map((one) => one.name === name ? { ...one, authProvider } : one)
+  }
+}
 
 const inCluster = "the pod's service account"
 

@@ -1,6 +1,7 @@
-import { Effect } from "effect"
+import { Effect, Exit, Latch, Request, RequestResolver } from "effect"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { ClusterView } from "./ClusterView.ts"
+import type { KubeReadError } from "./Errors.ts"
 import { KubeApi } from "./KubeApi.ts"
 import { type PersistentVolume, persistentVolumes } from "./Resources.ts"
 import { inOrder } from "./VolumeRecord.ts"
@@ -9,6 +10,8 @@ import { inOrder } from "./VolumeRecord.ts"
 export const makeVolumeLookup = Effect.gen(function*() {
   const api = yield* KubeApi
   const { driver, volumes } = yield* ClusterView
+
+  const listed = yield* makeListing
 
   const isOf = (volumeId: VolumeId) => ({ spec }: PersistentVolume) =>
     spec.csi?.driver === driver && spec.csi.volumeHandle === volumeId
@@ -24,8 +27,7 @@ export const makeVolumeLookup = Effect.gen(function*() {
   const search = Effect.fnUntraced(function*(volumeId: VolumeId) {
     const namedSo = (yield* current(volumeId)).filter(isOf(volumeId))
     if (namedSo.length > 0) return namedSo
-    const { items } = yield* api.list(persistentVolumes)
-    return inOrder(items.filter(isOf(volumeId)))
+    return inOrder((yield* listed).filter(isOf(volumeId)))
   })
 
   const known = (volumeId: VolumeId) => inOrder(volumes.objects.having(volumeId))
@@ -52,4 +54,29 @@ export const makeVolumeLookup = Effect.gen(function*() {
       return volumes.objects.get(name) ?? (yield* current(name))[0]
     })
   }
+})
+
+class ListVolumes extends Request.TaggedClass("ListVolumes")<
+  Record<never, never>,
+  ReadonlyArray<PersistentVolume>,
+  KubeReadError,
+  never
+> {}
+
+/**
+ * All PersistentVolumes, in a list that begins after it was asked for. Whoever asks while one is under way is answered by the
+ * next: when many volumes are deleted at once, each is looked for after its PersistentVolume has gone.
+ */
+const makeListing = Effect.gen(function*() {
+  const api = yield* KubeApi
+  const free = yield* Latch.make(true)
+
+  const answer = Effect.fnUntraced(function*(entries: ReadonlyArray<Request.Entry<ListVolumes>>) {
+    const { items } = yield* api.list(persistentVolumes)
+    for (const { completeUnsafe } of entries) completeUnsafe(Exit.succeed(items))
+  })
+  const resolver = RequestResolver.make<ListVolumes>((entries) =>
+    Effect.acquireUseRelease(free.close, () => answer(entries), () => free.open)
+  ).pipe(RequestResolver.setDelayEffect(Effect.andThen(Effect.yieldNow, free.await)))
+  return Effect.request(new ListVolumes(), resolver)
 })

@@ -92,6 +92,22 @@ describe("ClusterAccess: credentials", () => {
       assert.strictEqual(yield* entry(kube), "in")
     }).pipe(Effect.provide(NodeFileSystem.layer)))
 
+  it.live("a file with a token, named in the kubeconfig, as it rotates", () =>
+    Effect.gen(function*() {
+      const server = yield* startServer()
+      const files = yield* FileSystem.FileSystem
+      const directory = yield* files.makeTempDirectoryScoped({ prefix: "rds-csi-" })
+      const path = `${directory}/kubeconfig`
+      yield* files.writeFileString(path, kubeconfigText(server.url, { user: { tokenFile: "token" } }))
+      yield* files.writeFileString(`${directory}/token`, "first")
+      const kube = yield* connect({ _tag: "Kubeconfig", path })
+      server.accept(["first"])
+      assert.strictEqual(yield* entry(kube), "in")
+      yield* files.writeFileString(`${directory}/token`, "second")
+      server.accept(["second"])
+      assert.strictEqual(yield* entry(kube), "in")
+    }).pipe(Effect.provide(NodeFileSystem.layer), capturedLogs().run))
+
   it.live("an exec plugin; one that fails is an error that may pass", () =>
     Effect.gen(function*() {
       const server = yield* startServer()

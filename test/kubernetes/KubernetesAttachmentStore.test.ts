@@ -60,6 +60,25 @@ describe("KubernetesAttachmentStore: the record", () => {
       assert.deepStrictEqual(asked, ["patch", "get"])
     }))
 
+  it.live("volumes without PersistentVolume, looked for at once, cost few lists; none is older than its question", () =>
+    Effect.gen(function*() {
+      const { addVolume, requests, store, synced, watchers } = yield* start()
+      yield* synced
+      watchers.holdBack(true)
+      const lists = () =>
+        requests.filter(({ plural, verb }) => verb === "list" && plural === "persistentvolumes").length
+      const before = lists()
+      const gone = Array.from({ length: 50 }, (_, i) => VolumeId.fromName(`gone-${i}`))
+      const searches = yield* Effect.forEach(gone, (id) => store.read(id), { concurrency: "unbounded" }).pipe(
+        Effect.forkScoped
+      )
+      yield* until(Effect.sync(() => lists() > before))
+      addVolume(v1, { name: "by-hand" })
+      assert.isTrue(Option.isSome(yield* store.read(v1)))
+      assert.isTrue((yield* Fiber.join(searches)).every(Option.isNone))
+      assert.isAtMost(lists() - before, 20)
+    }))
+
   it.live("a replica whose watch is behind cannot write what rests on the past", () =>
     Effect.gen(function*() {
       const { addVolume, peer, store, synced, watchers } = yield* start()

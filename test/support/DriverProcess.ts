@@ -3,7 +3,7 @@ import { ChildProcess, ChildProcessSpawner } from "effect/process"
 import { fileURLToPath } from "node:url"
 
 /** The bundle that `npm run build` makes and that production runs. */
-const bundle = fileURLToPath(new URL("../../dist/rds-csi.js", import.meta.url))
+export const bundle = fileURLToPath(new URL("../../dist/rds-csi.js", import.meta.url))
 
 /** Prints what the processes write, with stack traces of the sources: these cost them as much memory as all else does. */
 const debug = process.env["DRIVER_LOG"] !== undefined

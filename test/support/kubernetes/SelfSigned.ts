@@ -4,9 +4,11 @@ import { generateKeyPairSync, sign } from "node:crypto"
 
 const der = (tag: number, ...content: ReadonlyArray<Uint8Array>): Buffer => {
   const body = Buffer.concat(content)
-  const size = body.length < 128 ? [body.length] : [0x82, body.length >> 8, body.length & 0xff]
-  return Buffer.concat([Buffer.from([tag, ...size]), body])
+  return Buffer.concat([Buffer.from([tag, ...lengthOf(body)]), body])
 }
+/** In as few bytes as can be: Go accepts no others. */
+const lengthOf = ({ length }: Uint8Array) =>
+  length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
 const sequence = (...content: ReadonlyArray<Uint8Array>) => der(0x30, ...content)
 const oid = (hex: string) => der(0x06, Buffer.from(hex, "hex"))
 const integer = (value: number) => der(0x02, Buffer.from([value]))

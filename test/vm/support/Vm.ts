@@ -1,7 +1,7 @@
 import { Clock, Duration, Effect, Exit, FileSystem, Ref, Schedule, Scope } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
-import { createServer } from "node:net"
 import type { VmImage } from "../../../scripts/vm/image.ts"
+import { freePort } from "../../support/FreePort.ts"
 import { agentClient, GuestError, type RunOptions } from "./Agent.ts"
 
 export interface VmOptions {
@@ -143,12 +143,3 @@ const qemu = (options: VmOptions, ports: ReadonlyMap<number, number>, disk: stri
     { stdin: "ignore", stdout: "ignore", stderr: "inherit", killSignal: "SIGKILL" }
   )
 }
-
-/** Free now; taken a moment later. */
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer()
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address()
-    server.close(() => resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : 0)))
-  })
-})

@@ -1,0 +1,32 @@
+import { NodeServices } from "@effect/platform-node"
+import { Effect, Exit, ManagedRuntime, Scope } from "effect"
+import type { TestProject } from "vitest/node"
+import { setup as buildIfStale } from "../../../scripts/build-if-stale.ts"
+import { type ControlPlane, startControlPlane } from "./ControlPlane.ts"
+import { prepareCluster } from "./Prepare.ts"
+import { canBuild, providePrograms } from "./Programs.ts"
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** undefined: it cannot be built on this machine. */
+    readonly controlPlane: ControlPlane | undefined
+  }
+}
+
+/** Called by vitest before the tests: one control plane for all of them. */
+export const setup = async (project: TestProject): Promise<(() => Promise<void>) | undefined> => {
+  if (!await canBuild()) {
+    console.log("the tests under a control plane are skipped: it is built with Go, and there is no Go")
+    project.provide("controlPlane", undefined)
+    return undefined
+  }
+  const [programs] = await Promise.all([providePrograms(), buildIfStale()])
+  const runtime = ManagedRuntime.make(NodeServices.layer)
+  const scope = await Effect.runPromise(Scope.make())
+  const started = startControlPlane(programs).pipe(Effect.tap(prepareCluster), Scope.provide(scope))
+  project.provide("controlPlane", await runtime.runPromise(started))
+  return async () => {
+    await runtime.runPromise(Scope.close(scope, Exit.void))
+    await runtime.dispose()
+  }
+}
