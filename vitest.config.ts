@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     // Two cores are what CI has, and many tests wait. Files share their workers: loading effect anew for each would cost more
     // than the tests.
-    maxWorkers: 3,
+    maxWorkers: 4,
     pool: "forks",
     isolate: false,
     // What hangs, not what is slow: CI shares its cores.
