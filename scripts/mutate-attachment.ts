@@ -38,6 +38,7 @@ const suite: Suite = {
     "test/attachment",
     "test/properties",
     "test/support/CapturedLogs.ts",
+    "test/support/Thorough.ts",
     "package.json",
     "tsconfig.json"
   ],
