@@ -12,6 +12,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     slowTestThreshold: 2_000,
+    setupFiles: ["test/support/SameCases.ts"],
     projects: [
       {
         extends: true,

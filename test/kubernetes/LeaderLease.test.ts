@@ -23,7 +23,6 @@ import { capturedLogs } from "../support/CapturedLogs.ts"
 import { kinds } from "../support/kubernetes/Kinds.ts"
 import { makeObjectStore, part, text } from "../support/kubernetes/ObjectStore.ts"
 import { storeApi } from "../support/kubernetes/StoreApi.ts"
-import { seed } from "../support/Thorough.ts"
 
 const key = { kind: kinds.lease, name: "controller-leader-rds-csi-srvlab-io", namespace: "rds-csi" }
 const newStore = Effect.map(DateTime.now, (now) => makeObjectStore(() => DateTime.formatIso(now)))
@@ -190,6 +189,6 @@ describe("LeaderLease", () => {
         assert.strictEqual(running.filter((on) => on).length, 1)
         yield* Effect.forEach(replicas, (replica) => replica.stop)
       }).pipe(capturedLogs().run),
-    { arbitrary: { seed, runs: 20 } }
+    { arbitrary: { runs: 20 } }
   )
 })

@@ -6,7 +6,6 @@ import { settle } from "../attachment/simulation/Controller.ts"
 import { idOf, startWorld } from "../orphans/World.ts"
 import { base } from "../rds/Harness.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
-import { seed } from "../support/Thorough.ts"
 
 const runs = Number(process.env["RDS_CSI_ORPHAN_RUNS"] ?? 10)
 
@@ -282,6 +281,6 @@ describe("orphans", () => {
         }
         for (let n = 1; n <= 3; n++) assert.strictEqual(yield* world.stateOf(neededId(n)), "exported")
       }).pipe(Effect.scoped, capturedLogs().run),
-    { arbitrary: { seed, runs }, timeout: 20_000 + 10_000 * runs }
+    { arbitrary: { runs }, timeout: 20_000 + 10_000 * runs }
   )
 })

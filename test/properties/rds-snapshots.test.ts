@@ -6,7 +6,6 @@ import { withoutSlash } from "../../src/volume/PathRules.ts"
 import { GiB, quietly, spec } from "../rds/Harness.ts"
 import { type Break, eventually, hurried, startInProcess } from "../rds/InProcess.ts"
 import { btrfs, cut, free, ofSnapshot, ofVolume, snapshotId } from "../rds/SnapshotKit.ts"
-import { seed } from "../support/Thorough.ts"
 
 type Appliance = Effect.Success<ReturnType<typeof startInProcess>>
 
@@ -241,7 +240,7 @@ quietly("snapshots, restored volumes and clones on an appliance whose connection
       [Arbitrary.array(Arbitrary.schema(Step), { maxLength: 8 })],
       ([steps]) =>
         Effect.flatMap(startInProcess(device), (appliance) => story(appliance, steps)).pipe(Effect.scoped, hurried),
-      { arbitrary: { seed, runs: runs * factor }, timeout: 120_000 * factor }
+      { arbitrary: { runs: runs * factor }, timeout: 120_000 * factor }
     )
   }
 })

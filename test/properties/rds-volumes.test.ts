@@ -4,7 +4,6 @@ import { imagePath, type VolumePath, withoutSlash } from "../../src/volume/PathR
 import type { VolumeId } from "../../src/volume/VolumeId.ts"
 import { base, GiB, path, quietly, spec } from "../rds/Harness.ts"
 import { type Break, hurried, startInProcess } from "../rds/InProcess.ts"
-import { seed } from "../support/Thorough.ts"
 
 /** How many stories are played; CI plays more than a developer waits for. */
 const runs = Number(process.env["RDS_CSI_VOLUME_RUNS"] ?? 150)
@@ -125,6 +124,6 @@ quietly("volumes on an appliance whose connections break", (it) => {
         for (const id of model.keys()) yield* appliance.rds.remove(id)
         yield* checkHoldings(appliance, new Map())
       }).pipe(Effect.scoped, hurried),
-    { arbitrary: { seed, runs }, timeout: 20_000 + 500 * runs }
+    { arbitrary: { runs }, timeout: 20_000 + 500 * runs }
   )
 })

@@ -2,7 +2,6 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, it } from "@effect/vitest"
 import { Effect, FileSystem, Schema } from "effect"
 import { Simulator } from "../../../src/simulator/Simulator.ts"
-import { seed } from "../../support/Thorough.ts"
 
 const mib = 1n << 20n
 
@@ -126,7 +125,7 @@ it.layer(NodeServices.layer)("any sequence of commands", (it) => {
         }))
         if (restart) yield* check(yield* Simulator.start(config), model)
       }),
-    { arbitrary: { seed, runs: 60 } }
+    { arbitrary: { runs: 60 } }
   )
 })
 

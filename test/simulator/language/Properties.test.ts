@@ -1,6 +1,5 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { seed } from "../../support/Thorough.ts"
 import { output } from "../support/Console.ts"
 import { disks, fileDisk, pool } from "../support/Disks.ts"
 
@@ -19,7 +18,7 @@ it.effect.prop(
       const added = (yield* rows)[1]?.get("slot")
       assert.deepStrictEqual(added, { _tag: "Str", value: text(codes) })
     }),
-  { arbitrary: { seed, runs: 200 } }
+  { arbitrary: { runs: 200 } }
 )
 
 // Pieces of the language: random characters alone would hardly ever get past the first word.
@@ -79,7 +78,7 @@ it.effect.prop(
       if (shown.startsWith("ran\r\n")) assert.notMatch(shown, refused)
       else assert.isTrue(refused.test(shown) || refusedArgument.test(shown), shown)
     }),
-  { arbitrary: { seed, runs: 400 } }
+  { arbitrary: { runs: 400 } }
 )
 
 it.effect("nesting without end is a syntax error", () =>
@@ -115,5 +114,5 @@ it.effect.prop(
       const value = BigInt.asIntN(64, sums.reduce((sum, term) => sum + term.value, 0n))
       assert.strictEqual(yield* output(`:put (${sums.map((term) => term.source).join(" ")})`), `${value}\r\n`)
     }),
-  { arbitrary: { seed, runs: 100 } }
+  { arbitrary: { runs: 100 } }
 )

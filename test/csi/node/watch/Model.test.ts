@@ -2,7 +2,6 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
 import { sameDevice } from "../../../../src/mount/Mounter.ts"
 import { shuffled } from "../../../support/ShuffleScheduler.ts"
-import { seed } from "../../../support/Thorough.ts"
 import * as Kit from "../NodeKit.ts"
 import * as Watch from "./WatchKit.ts"
 
@@ -180,7 +179,7 @@ it.effect.prop(
     "once, nothing left after unstage",
   [Schema.Array(Step).check(Schema.isMinLength(8), Schema.isMaxLength(20))],
   ([steps]) => Watch.isolated(() => model(steps)),
-  { arbitrary: { seed, runs: 30 } }
+  { arbitrary: { runs: 30 } }
 )
 
 /** Changes of the kernel, calls and watching in any interleaving; two things happen at once at each step. */
@@ -208,5 +207,5 @@ it.effect.prop(
   "an unstage that races with a reconnect wins or comes again: what is not recorded is not connected",
   [Schema.Int],
   ([seed]) => Watch.isolated(() => race()).pipe(shuffled(seed)),
-  { arbitrary: { seed, runs: 5 } }
+  { arbitrary: { runs: 5 } }
 )

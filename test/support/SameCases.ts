@@ -1,0 +1,4 @@
+import { Arbitrary } from "effect"
+import { seed } from "./Thorough.ts"
+
+Arbitrary.configureGlobal({ check: { seed } })
