@@ -166,7 +166,8 @@ export class Copy implements AsyncDisposable {
       const tests = relative(this.folder, module.moduleId)
       for (const test of module.children.allTests("failed")) {
         const errors = test.result().errors ?? []
-        const isEndless = errors.some(({ message }) => message.includes("Test timed out"))
+        // What was thrown need not be an error.
+        const isEndless = errors.some(({ message }) => String(message).includes("Test timed out"))
         return { _tag: isEndless ? "Endless" : "Killed", by: test.fullName, tests }
       }
       if (!module.ok()) return { _tag: "Killed", by: module.errors()[0]?.message ?? module.state(), tests }
