@@ -40,19 +40,16 @@ export const superviseMigrations = Effect.gen(function*() {
     Option.exists(MutableHashMap.get(armed, volumeId), (name) => isSameMigration(name, migration))
 
   /** A record that was lost and rebuilt may bring the same migration again. */
-  const disarm = (volumeId: VolumeId, migration: Migration) =>
-    Effect.sync(() => {
-      if (isArmed(volumeId, migration)) MutableHashMap.remove(armed, volumeId)
-    })
+  const disarm = (volumeId: VolumeId) => Effect.sync(() => MutableHashMap.remove(armed, volumeId))
 
   const watch = Effect.fnUntraced(function*(volumeId: VolumeId, migration: Migration | null) {
-    if (migration === null || migration.timedOut) {
+    if (migration === null) {
       MutableHashMap.remove(armed, volumeId)
       return yield* FiberMap.remove(timers, volumeId)
     }
     if (isArmed(volumeId, migration)) return
     MutableHashMap.set(armed, volumeId, migration)
-    yield* FiberMap.run(timers, volumeId, Effect.andThen(expire(volumeId, migration), disarm(volumeId, migration)))
+    yield* FiberMap.run(timers, volumeId, Effect.andThen(expire(volumeId, migration), disarm(volumeId)))
   })
 
   return {

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { emptyState } from "../../src/attachment/AttachmentState.ts"
+import { HostAccess } from "../../src/attachment/HostAccess.ts"
 import { Nqn } from "../../src/volume/Nqn.ts"
 import { capturedLogs } from "../support/CapturedLogs.ts"
 import { ClusterClient } from "./simulation/ClusterClient.ts"
@@ -33,6 +34,9 @@ const watched = (cluster: SimulatedCluster) => {
 }
 
 describe("who may connect at the appliance", () => {
+  it.effect("is not enforced unless that is asked for", () =>
+    Effect.map(HostAccess, ({ enforced }) => assert.isFalse(enforced)).pipe(Effect.provide(HostAccess.layerOpen)))
+
   it.effect("is everybody unless that is asked for, and takes no request", () =>
     Effect.gen(function*() {
       const cluster = clusterOf(volumeId)
