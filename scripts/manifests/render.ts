@@ -1,7 +1,7 @@
 /** What the chart and the kustomizations make. */
+import { loadAll } from "js-yaml"
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { parseAllDocuments } from "yaml"
 import { root, run } from "../run.ts"
 import type { Tools } from "./tools.ts"
 
@@ -59,11 +59,8 @@ const nameIn = (value: unknown): string =>
 /** The objects in a text, by kind, namespace and name. */
 export const objectsIn = (text: string): ReadonlyMap<string, unknown> =>
   new Map(
-    parseAllDocuments(text).flatMap((document) => {
-      if (document.errors[0] !== undefined) throw document.errors[0]
-      const object: unknown = document.toJS()
-      return object === null ? [] : [[identityOf(object), byName(object)]]
-    })
+    // A document may have nothing but a comment in it.
+    loadAll(text).flatMap((object) => isRecord(object) ? [[identityOf(object), byName(object)]] : [])
   )
 
 const identityOf = (object: unknown): string => {

@@ -2,10 +2,10 @@
  * JSON schemas of Kubernetes' objects for kubeconform, made of the OpenAPI document in the Go module k8s.io/kubernetes, and of
  * the CustomResourceDefinition in that of the snapshot controller's client. No other place has to be reached for them.
  */
+import { load } from "js-yaml"
 import { createHash } from "node:crypto"
 import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { parse } from "yaml"
 import { cache, go } from "./tools.ts"
 
 /** With the hash of the file: `go mod download` of a version is checked against nothing that is in this repository. */
@@ -77,7 +77,7 @@ const fromOpenApi = (text: string): ReadonlyMap<string, Json> => {
 }
 
 const fromResourceDefinition = (text: string): ReadonlyMap<string, Json> => {
-  const definition: unknown = parse(text)
+  const definition = load(text)
   const spec = isJson(definition) ? definition["spec"] : undefined
   const versions = isJson(spec) && Array.isArray(spec["versions"]) ? spec["versions"] : []
   const names = isJson(spec) && isJson(spec["names"]) ? spec["names"] : {}

@@ -21,7 +21,7 @@ const rbac = "/apis/rbac.authorization.k8s.io/v1"
 const byAccount = (all: ReadonlyArray<{ readonly account: string; readonly permission: string }>) =>
   [...new Set(all.map((one) => `${one.account}: ${one.permission}`))].toSorted()
 
-/** What the roles of the driver's components grant; each is named after the account that it is for. */
+/** What the shipped roles grant; each has an account of its name here, which has it alone. */
 const granted = Effect.fnUntraced(function*(kubeconfig: string) {
   const raw = yield* makeRawApi(kubeconfig)
   const answers = yield* Effect.forEach(
@@ -48,8 +48,16 @@ const granted = Effect.fnUntraced(function*(kubeconfig: string) {
 const impliedBy = (grant: string) =>
   grant.includes(": list ") ? grant.replace(": list ", ": watch ") : grant.replace(": patch events", ": create events")
 
+/** What is granted, and what these tests cannot bring about, with the reason. */
+const excepted: Readonly<Record<string, string>> = Object.fromEntries(
+  ["get persistentvolumes", "create events", "patch events"].map((permission) => [
+    `rds-csi-node-driver: ${permission}`,
+    "there is no kubelet that would call a node plugin; test/install/rbac.test.ts compares its role with its code"
+  ])
+)
+
 // They look back on what the other files have made the components do: these run before.
-describe.skipIf(plane === undefined)("permissions", () => {
+describe.skipIf(plane === undefined)("permissions of the shipped roles", () => {
   layer(NodeServices.layer, { excludeTestServices: true })((it) => {
     it.effect("nothing is asked for that is not granted", () =>
       Effect.gen(function*() {
@@ -66,7 +74,8 @@ describe.skipIf(plane === undefined)("permissions", () => {
         const used = new Set(byAccount(requests))
         const grants = byAccount(yield* granted(plane?.kubeconfig ?? ""))
         assert.isNotEmpty(grants)
-        assert.deepStrictEqual(grants.filter((grant) => !used.has(grant) && !used.has(impliedBy(grant))), [])
+        const unused = grants.filter((grant) => !used.has(grant) && !used.has(impliedBy(grant)))
+        assert.deepStrictEqual(unused, Object.keys(excepted).toSorted())
       }))
   })
 })

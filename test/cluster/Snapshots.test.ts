@@ -40,7 +40,7 @@ const start = Effect.fnUntraced(function*(node: string) {
         apiVersion: `${group}/v1`,
         kind: "VolumeSnapshot",
         metadata: { name },
-        spec: { volumeSnapshotClassName: "rds", source: { persistentVolumeClaimName: claim } }
+        spec: { volumeSnapshotClassName: "rds-csi-snapclass", source: { persistentVolumeClaimName: claim } }
       })
       return yield* eventually(
         `snapshot ${name} is not ready`,

@@ -47,7 +47,7 @@ const leave = Effect.fnUntraced(function*(cluster: Cluster["Service"], { claim, 
       volumeMode,
       capacity: { storage: "1Gi" },
       persistentVolumeReclaimPolicy: "Delete",
-      storageClassName: "rds",
+      storageClassName: shared ? "rds-nvme-rwx" : "rds-nvme",
       claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name: claim },
       csi: {
         driver: driverName,

@@ -1,5 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import { config } from "../install/Objects.ts"
 import { Cluster, plane } from "./support/Cluster.ts"
 import { eventually, holds } from "./support/Eventually.ts"
 import { workloads } from "./support/Workloads.ts"
@@ -21,7 +22,7 @@ describe.skipIf(plane === undefined)("volumes with the real sidecars", () => {
           disks.filter(({ nqn }) => nqn.endsWith(spec.csi.volumeHandle)).map((disk) => disk.fileSize),
           [String(GiB)]
         )
-        assert.strictEqual(spec.csi.volumeAttributes?.["nvmeAddress"], "10.0.1.1")
+        assert.strictEqual(spec.csi.volumeAttributes?.["nvmeAddress"], config["nvme-address"])
 
         yield* pod("web", "node-a", "data")
         const { status } = yield* attached(pv, "node-a")
@@ -58,8 +59,7 @@ describe.skipIf(plane === undefined)("volumes with the real sidecars", () => {
       Effect.gen(function*() {
         const cluster = yield* Cluster
         const { provisioned, removeClaim } = workloads(cluster)
-        const flags = ["--enable-orphan-reconciler", "--orphan-check-interval=1s", "--orphan-grace-period=1s"]
-        yield* cluster.replica(["--cluster-id=test", ...flags])
+        yield* cluster.replica(["--orphan-check-interval=1s", "--orphan-grace-period=1s"])
         // Without it the appliance might be another cluster's, for all that can be seen.
         yield* provisioned("needed")
         const { metadata: { name: pv }, spec } = yield* provisioned("forgotten")

@@ -1,8 +1,8 @@
 /** What is installed in a cluster, read from the files of manifests/. */
 import { Schema } from "effect"
+import { loadAll } from "js-yaml"
 import { glob, readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { parseAllDocuments } from "yaml"
 import { root } from "../../scripts/run.ts"
 
 const optional = Schema.optionalKey
@@ -33,7 +33,8 @@ const Variable = Schema.Struct({
   valueFrom: optional(Schema.Struct({
     configMapKeyRef: optional(
       Schema.Struct({ name: Schema.String, key: Schema.String, optional: optional(Schema.Boolean) })
-    )
+    ),
+    fieldRef: optional(Schema.Struct({ fieldPath: Schema.String }))
   }))
 })
 
@@ -121,9 +122,7 @@ export interface Installed {
 
 /** The objects of a text in YAML. Fails where it cannot be parsed. */
 const objectsOf = (text: string): ReadonlyArray<Installed> =>
-  parseAllDocuments(text).map((document) => {
-    if (document.errors[0] !== undefined) throw document.errors[0]
-    const object: unknown = document.toJS()
+  loadAll(text).map((object) => {
     const { kind, metadata } = Schema.decodeUnknownSync(Identity)(object)
     return { kind, name: metadata.name, labels: metadata.labels ?? {}, object }
   })
@@ -159,9 +158,26 @@ export const containers = [controller, node].flatMap(({ template }) =>
   template.spec.containers.map((container) => ({ pod: template.spec, container }))
 )
 
-/** The container that runs this program. */
-export const driverOf = ({ template }: typeof controller): Container => {
-  const driver = template.spec.containers.find(({ name }) => name === "rds-csi-driver")
-  if (driver === undefined) throw new Error("no container is called rds-csi-driver")
-  return driver
+/** The container of that name. */
+export const containerOf = ({ template }: typeof controller, wanted: string): Container => {
+  const found = template.spec.containers.find(({ name }) => name === wanted)
+  if (found === undefined) throw new Error(`no container is called ${wanted}`)
+  return found
 }
+
+/** The container that runs this program. */
+export const driverOf = (workload: typeof controller): Container => containerOf(workload, "rds-csi-driver")
+
+/** What the program reads its addresses from. */
+export const config = find(Schema.Struct({ data: Texts }), "ConfigMap", "rds-csi-config").data
+
+/** The environment that kubelet makes of it, in a pod with these fields. */
+export const environmentOf = (
+  { env = [] }: Container,
+  fields: Readonly<Record<string, string>> = {}
+): Readonly<Record<string, string>> =>
+  Object.fromEntries(env.flatMap(({ name, value, valueFrom: { configMapKeyRef, fieldRef } = {} }) => {
+    const [key, path] = [configMapKeyRef?.key ?? "", fieldRef?.fieldPath ?? ""]
+    const found = value ?? config[key] ?? fields[path]
+    return found === undefined ? [] : [[name, found]]
+  }))

@@ -1,23 +1,9 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, FileSystem } from "effect"
-import { Schema } from "effect"
 import { subcommands } from "../../scripts/docs/flags.ts"
 import { runProgram } from "../support/RunProgram.ts"
-import { type Container, controller, driverOf, find, node } from "./Objects.ts"
-
-const config = find(
-  Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) }),
-  "ConfigMap",
-  "rds-csi-config"
-).data
-
-/** The environment as kubelet would set it. */
-const environmentOf = ({ env = [] }: Container) =>
-  Object.fromEntries(env.map(({ name, value, valueFrom }) => {
-    const key = valueFrom?.configMapKeyRef?.key
-    return [name, value ?? (key === undefined ? "node-a" : config[key] ?? "")] as const
-  }))
+import { controller, driverOf, environmentOf, node } from "./Objects.ts"
 
 const drivers = [["controller", driverOf(controller)], ["node", driverOf(node)]] as const
 
@@ -39,7 +25,10 @@ describe.each(drivers)("the command line of %s", (subcommand, container) => {
     Effect.gen(function*() {
       const directory = yield* (yield* FileSystem.FileSystem).makeTempDirectoryScoped()
       const args = container.args.map((arg) => arg.replace(/^--(state-dir|rds-key-file)=.*/, `--$1=${directory}/none`))
-      return yield* runProgram([...args, `--kubeconfig=${directory}/none`, ...more], environmentOf(container))
+      return yield* runProgram(
+        [...args, `--kubeconfig=${directory}/none`, ...more],
+        environmentOf(container, { "spec.nodeName": "node-a" })
+      )
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
 
   it.effect("is one that the program takes: it ends for want of a key, a kernel module or a cluster", () =>

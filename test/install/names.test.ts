@@ -1,13 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
+import { load } from "js-yaml"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { parse } from "yaml"
 import manifest from "../../package.json" with { type: "json" }
 import { root } from "../../scripts/run.ts"
-import { base, containers, controller, driverOf, everything, find, node } from "./Objects.ts"
+import { base, config, containerOf, containers, controller, driverOf, everything, find, node } from "./Objects.ts"
 
-const yaml = async (file: string): Promise<unknown> => parse(await readFile(join(root, file), "utf8"))
+const yaml = async (file: string): Promise<unknown> => load(await readFile(join(root, file), "utf8"))
 
 describe("names that clusters with the Go driver have", () => {
   it("of the objects", () => {
@@ -38,17 +38,12 @@ describe("names that clusters with the Go driver have", () => {
   })
 
   it("of what the ConfigMap and the Secret hold", () => {
-    const config = find(
-      Schema.Struct({ data: Schema.Record(Schema.String, Schema.String) }),
-      "ConfigMap",
-      "rds-csi-config"
-    )
     const old = ["rds-address", "rds-port", "rds-user", "rds-volume-base-path", "nqn-prefix"]
-    assert.includeMembers(Object.keys(config.data), old)
+    assert.includeMembers(Object.keys(config), old)
     for (const { valueFrom } of driverOf(controller).env ?? []) {
       const reference = valueFrom?.configMapKeyRef
       if (reference === undefined) continue
-      assert.property(config.data, reference.key)
+      assert.property(config, reference.key)
       // A ConfigMap of the Go driver has no others, and has to do.
       assert.strictEqual(reference.optional === true, !old.includes(reference.key), reference.key)
     }
@@ -80,9 +75,11 @@ describe("names that clusters with the Go driver have", () => {
       volumeLifecycleModes: ["Persistent"],
       fsGroupPolicy: "File",
       podInfoOnMount: true,
-      requiresRepublish: false,
-      storageCapacity: true
+      requiresRepublish: false
     })
+    // The scheduler looks for free space only if somebody tells of it.
+    const provisioner = containerOf(controller, "csi-provisioner")
+    assert.strictEqual(spec["storageCapacity"], provisioner.args.includes("--enable-capacity"))
   })
 
   it("of the values of its chart", async () => {

@@ -72,10 +72,6 @@ capabilities:
     {{- range .sidecar.additionalArgs }}
     - {{ . }}
     {{- end }}
-  {{- with .env }}
-  env:
-    {{- . | nindent 4 }}
-  {{- end }}
   securityContext:
     {{- include "rds-csi.confined" .root | nindent 4 }}
   resources:

@@ -5,7 +5,6 @@ import { inject } from "vitest"
 import { control } from "../../../src/simulator/ControlClient.ts"
 import { makeRawApi } from "../../support/kubernetes/RawApi.ts"
 import { startSimulator } from "../../support/SimulatorProcess.ts"
-import { withFlags } from "../../support/TestCluster.ts"
 import { driverNamespace } from "./Accounts.ts"
 import { eventually } from "./Eventually.ts"
 import { kubectl } from "./Kubectl.ts"
@@ -58,7 +57,8 @@ const makeApi = Effect.fnUntraced(function*(kubeconfig: string, namespace: strin
 const startAppliance = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
   const { controlSocket, controllerFlags } = yield* startSimulator(flags)
   return {
-    controllerFlags: withFlags(controllerFlags, { "--attachments": "kubernetes" }),
+    // Where attachments are noted is left to the manifest.
+    controllerFlags: controllerFlags.filter((flag) => !flag.startsWith("--attachments=")),
     ask: (op: string, more: Readonly<Record<string, unknown>> = {}) => control(controlSocket, { op, ...more }),
     /** Disks and files that it holds. */
     state: Effect.flatMap(control(controlSocket, { op: "state" }), Schema.decodeUnknownEffect(State))

@@ -5,8 +5,11 @@ import { kubeconfigText } from "../../support/kubernetes/Kubeconfig.ts"
 import { selfSigned } from "../../support/kubernetes/SelfSigned.ts"
 import { supervise, workDirectory } from "./Supervised.ts"
 
-/** No others are needed: there are no kubelets, Deployments or Services here. */
+/** No others are needed: there are no kubelets or Services here. */
 const controllers = [
+  // They make the driver's pod, which nobody starts, and so show that it is let in.
+  "deployment-controller",
+  "replicaset-controller",
   "serviceaccount-controller",
   "namespace-controller",
   "garbage-collector-controller",
@@ -115,6 +118,8 @@ const serverFlags = (options: {
   `--tls-cert-file=${options.serving.cert}`,
   `--tls-private-key-file=${options.serving.key}`,
   "--authorization-mode=RBAC",
+  // As kubeadm and others have it. Without it nobody has a privileged container, which the node plugin's is.
+  "--allow-privileged",
   `--token-auth-file=${options.tokens}`,
   "--service-account-issuer=https://kubernetes.default.svc",
   `--service-account-key-file=${options.signing}`,

@@ -29,7 +29,10 @@ export const canBuild = async (): Promise<boolean> => {
 /** Directory with the programs, and with the definitions in `crd`. What was built once is kept. */
 export const providePrograms = async (): Promise<string> => {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "rds-csi", "cluster")
-  const hash = createHash("sha256").update((await go("version")).trim())
+  // What the API server says it is: Helm asks, and a chart may want a version.
+  const version = (await go("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")).trim()
+  const flags = ["-trimpath", `-ldflags=-s -w -X k8s.io/component-base/version.gitVersion=${version}`]
+  const hash = createHash("sha256").update((await go("version")).trim()).update(flags.join("\0"))
   const sources = await Array.fromAsync(glob("**/*.go", { cwd: folder }))
   for (const file of ["go.mod", "go.sum", ...sources.toSorted()]) hash.update(await readFile(join(folder, file)))
   const programs = join(cache, hash.digest("hex").slice(0, 16))
@@ -38,7 +41,7 @@ export const providePrograms = async (): Promise<string> => {
   await mkdir(cache, { recursive: true })
   const work = await mkdtemp(join(cache, "building-"))
   try {
-    await go("build", "-trimpath", "-ldflags=-s -w", "-o", `${work}/`, ...packages)
+    await go("build", ...flags, "-o", `${work}/`, ...packages)
     const module = (await go("list", "-m", "-f", "{{.Dir}}", definitions)).trim()
     await mkdir(join(work, "crd"))
     for await (const file of glob("*.storage.k8s.io_*.yaml", { cwd: join(module, "config/crd") })) {

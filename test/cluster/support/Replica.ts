@@ -1,26 +1,15 @@
 import { Effect, Exit, Scope } from "effect"
 import process from "node:process"
+import { environmentOf } from "../../install/Objects.ts"
 import { bundle } from "../../support/DriverProcess.ts"
 import { connect } from "../../support/GrpcClient.ts"
 import { accountKubeconfig, driverNamespace } from "./Accounts.ts"
 import type { ControlPlane } from "./ControlPlane.ts"
+import { changed, shipped } from "./Shipped.ts"
 import { supervise, workDirectory } from "./Supervised.ts"
 
-/** Groups of snapshots are more than the driver offers; who is asked for them wants further permissions. */
-const noGroups = "--feature-gates=CSIVolumeGroupSnapshot=false"
-
-/** The sidecars in the pod of the controller, and what each is told beside the socket, the cluster and its Lease. */
-const sidecars = {
-  provisioner: ["--extra-create-metadata", "--default-fstype=ext4"],
-  attacher: ["--reconcile-sync=10s"],
-  resizer: ["--handle-volume-inuse-error=false"],
-  snapshotter: [noGroups]
-} as const
-
-export type Sidecar = keyof typeof sidecars
-
 /** No test waits a quarter of a minute for the next leader, or because a sidecar may make five requests in a second. */
-const common = [
+const hurried = [
   "--kube-api-qps=50",
   "--kube-api-burst=100",
   "--leader-election",
@@ -30,15 +19,25 @@ const common = [
   "--leader-election-retry-period=1s"
 ]
 
+/** The sidecars in the pod of the controller, and what each is told in the place of a longer time. */
+const sidecars = {
+  provisioner: [],
+  attacher: ["--reconcile-sync=10s"],
+  resizer: [],
+  snapshotter: []
+} as const
+
+export type Sidecar = keyof typeof sidecars
+
 export interface ReplicaOptions {
-  /** Reach the appliance, and whatever else it is told. */
+  /** Reach the appliance, and whatever else it is told; each in the place of the manifest's flag of that name. */
   readonly controllerFlags: ReadonlyArray<string>
   readonly sidecars: ReadonlyArray<Sidecar>
 }
 
 /**
- * What a pod of the controller is: the driver and its sidecars, each with the permissions of its own service account, and each
- * started again when it ends.
+ * What a pod of the controller is: the driver and its sidecars, started as the manifest says, each with the permissions of its own
+ * roles, and each started again when it ends.
  */
 export const startReplica = Effect.fnUntraced(function*(plane: ControlPlane, options: ReplicaOptions) {
   const life = yield* Scope.fork(yield* Effect.scope)
@@ -73,33 +72,39 @@ const startDriver = Effect.fnUntraced(function*(
   { directory, plane, socket }: Place,
   { controllerFlags }: ReplicaOptions
 ) {
-  const kubeconfig = yield* accountKubeconfig(plane, "rds-csi-controller", directory)
+  const container = shipped("rds-csi-driver")
+  const kubeconfig = yield* accountKubeconfig(plane, "rds-csi-controller-driver", directory)
+  // Several of them share this machine's ports.
   const flags = [`--kubeconfig=${kubeconfig}`, `--endpoint=${socket}`, "--metrics-address="]
   return yield* supervise({
     name: "driver",
     directory,
-    command: [process.execPath, bundle, "controller", ...controllerFlags, ...flags],
-    env: { LOG_FORMAT: "json" }
+    command: [process.execPath, bundle, ...changed(container.args, [...controllerFlags, ...flags])],
+    env: environmentOf(container)
   })
 })
 
 const startSidecar = Effect.fnUntraced(function*({ directory, plane, socket }: Place, name: Sidecar) {
-  const kubeconfig = yield* accountKubeconfig(plane, `rds-csi-${name}`, directory)
+  const container = shipped(`csi-${name}`)
+  const kubeconfig = yield* accountKubeconfig(plane, `rds-csi-controller-${name}`, directory)
   const flags = [`--csi-address=${socket}`, `--kubeconfig=${kubeconfig}`, "--timeout=90s", "--v=4"]
+  const changes = [...flags, "--retry-interval-start=200ms", ...hurried, ...sidecars[name]]
   return yield* supervise({
     name,
     directory,
-    command: [`${plane.programs}/csi-${name}`, ...flags, "--retry-interval-start=200ms", ...common, ...sidecars[name]]
+    command: [`${plane.programs}/csi-${name}`, ...changed(container.args, changes)],
+    env: environmentOf(container)
   })
 })
 
-/** What a cluster has once for all drivers. */
+/** What a cluster has once for all drivers. Groups of snapshots are more than this one offers. */
 export const startSnapshotController = Effect.fnUntraced(function*(plane: ControlPlane) {
   const directory = yield* workDirectory("pod")
   const kubeconfig = yield* accountKubeconfig(plane, "rds-csi-snapshot-controller", directory)
+  const noGroups = "--feature-gates=CSIVolumeGroupSnapshot=false"
   yield* supervise({
     name: "snapshot-controller",
     directory,
-    command: [`${plane.programs}/snapshot-controller`, `--kubeconfig=${kubeconfig}`, "--v=4", noGroups, ...common]
+    command: [`${plane.programs}/snapshot-controller`, `--kubeconfig=${kubeconfig}`, "--v=4", noGroups, ...hurried]
   })
 })

@@ -4,6 +4,10 @@ import { eventually, holds } from "./Eventually.ts"
 
 type Api = Cluster["Service"]
 
+/** The classes of manifests/base: the first makes a volume when a pod with its claim is about to be put on a node. */
+const classes = { ReadWriteOnce: "rds-nvme", ReadWriteMany: "rds-nvme-rwx" } as const
+const waitingClass = classes.ReadWriteOnce
+
 export interface ClaimOptions {
   readonly accessMode?: "ReadWriteOnce" | "ReadWriteMany"
   readonly volumeMode?: "Filesystem" | "Block"
@@ -29,27 +33,39 @@ export const workloads = (api: Api) => {
         return Option.some(yield* volume(spec.volumeName))
       })
     )
-  const claimed = (name: string, options: ClaimOptions = {}) =>
-    raw("POST", `${space}/persistentvolumeclaims`, {
+  const claimsPath = `${space}/persistentvolumeclaims`
+  const nodeChosen = (name: string) =>
+    raw("PATCH", `${claimsPath}/${name}`, {
+      metadata: { annotations: { "volume.kubernetes.io/selected-node": "chosen" } }
+    })
+  const claimed = Effect.fnUntraced(function*(name: string, options: ClaimOptions = {}) {
+    const accessMode = options.accessMode ?? "ReadWriteOnce"
+    const storageClassName = options.storageClass ?? classes[accessMode]
+    yield* raw("POST", claimsPath, {
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
       metadata: { name },
       spec: {
-        accessModes: [options.accessMode ?? "ReadWriteOnce"],
+        accessModes: [accessMode],
         volumeMode: options.volumeMode ?? "Filesystem",
-        storageClassName: options.storageClass ?? "rds",
+        storageClassName,
         resources: { requests: { storage: options.storage ?? "1Gi" } },
         ...(options.dataSource === undefined ? {} : { dataSource: options.dataSource })
       }
     })
+    if (storageClassName === waitingClass) yield* nodeChosen(name)
+  })
 
   return {
     attachmentOf,
     bound,
+    /** What the scheduler says of the first pod with the claim. Which node it is means nothing to a driver without topology. */
+    nodeChosen,
+    /** Makes a claim, and a pod that waits for it, as far as the claim is told. */
     claimed,
     /** Makes a claim and waits for its volume. */
     provisioned: (name: string, options?: ClaimOptions) => Effect.andThen(claimed(name, options), bound(name)),
-    removeClaim: (name: string) => raw("DELETE", `${space}/persistentvolumeclaims/${name}`),
+    removeClaim: (name: string) => raw("DELETE", `${claimsPath}/${name}`),
 
     /** Waits until the real attacher has attached it. */
     attached: (pv: string, node: string) =>

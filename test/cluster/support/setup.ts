@@ -2,8 +2,9 @@ import { NodeServices } from "@effect/platform-node"
 import { Effect, Exit, ManagedRuntime, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 import { setup as buildIfStale } from "../../../scripts/build-if-stale.ts"
+import { provideTools } from "../../../scripts/manifests/tools.ts"
 import { type ControlPlane, startControlPlane } from "./ControlPlane.ts"
-import { prepareCluster } from "./Prepare.ts"
+import { installDriver, prepareCluster } from "./Prepare.ts"
 import { canBuild, providePrograms } from "./Programs.ts"
 
 declare module "vitest" {
@@ -21,9 +22,15 @@ export const setup = async (project: TestProject): Promise<(() => Promise<void>)
     return undefined
   }
   const [programs] = await Promise.all([providePrograms(), buildIfStale()])
+  // Helm, which takes minutes to build the first time: no test is to wait for it.
+  await provideTools()
   const runtime = ManagedRuntime.make(NodeServices.layer)
   const scope = await Effect.runPromise(Scope.make())
-  const started = startControlPlane(programs).pipe(Effect.tap(prepareCluster), Scope.provide(scope))
+  const started = startControlPlane(programs).pipe(
+    Effect.tap(prepareCluster),
+    Effect.tap(installDriver),
+    Scope.provide(scope)
+  )
   project.provide("controlPlane", await runtime.runPromise(started))
   return async () => {
     await runtime.runPromise(Scope.close(scope, Exit.void))
