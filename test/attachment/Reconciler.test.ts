@@ -343,6 +343,20 @@ describe("a grant without an attachment", () => {
 })
 
 describe("a pass", () => {
+  it.effect("adopts a node that is attached to a volume of which no watch has told yet, with one write", () =>
+    Effect.gen(function*() {
+      const cluster = clusterOf(volumeId)
+      const { client, reconciler } = yield* startController(cluster)
+      client.isDeaf = true
+      cluster.setAttachment(attachment("a"))
+      const before = client.requests
+      yield* reconciler.trigger
+      yield* TestClock.adjust("1 second")
+      yield* settle
+      assert.deepStrictEqual(recordedNodes(cluster), ["a"])
+      assert.strictEqual(client.requests - before, 2)
+    }))
+
   it.effect("takes over an attachment without a grant, and counts it", () =>
     Effect.gen(function*() {
       const { cluster, reconciler } = yield* sharing()
