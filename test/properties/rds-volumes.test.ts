@@ -6,7 +6,7 @@ import { base, GiB, path, quietly, spec } from "../rds/Harness.ts"
 import { type Break, hurried, startInProcess } from "../rds/InProcess.ts"
 
 /** How many stories are played; CI plays more than a developer waits for. */
-const runs = Number(process.env["RDS_CSI_VOLUME_RUNS"] ?? 150)
+const runs = Number(process.env["RDS_CSI_VOLUME_RUNS"] ?? 100)
 
 type Appliance = Effect.Success<ReturnType<typeof startInProcess>>
 

@@ -5,6 +5,7 @@ import type { CreateSpec, Origin, RdsClient, RdsVolume } from "../../src/rds/Rds
 import { csiPolicies } from "../../src/simulator/SimulatorConfig.ts"
 import type { Unsure } from "../../src/simulator/Unsure.ts"
 import { withoutSlash } from "../../src/volume/PathRules.ts"
+import { each } from "../support/Thorough.ts"
 import { base, commands, connect, GiB, path, quietly, spec, start, until } from "./Harness.ts"
 import {
   btrfs,
@@ -176,7 +177,7 @@ quietly("a snapshot by copy", (it) => {
       assert.isTrue((yield* ready(rds, "s", "a")).ready)
     }))
 
-  for (const step of [1, 2, 3, 4, 5]) {
+  for (const step of each(2, [1, 2, 3, 4, 5])) {
     it.effect(`whose job is killed after ${step} changes is made whole by the next calls, and never too early`, () =>
       Effect.gen(function*() {
         const { rds, simulator } = yield* start(lasting(500n))
@@ -328,7 +329,7 @@ const readings: ReadonlyArray<Partial<Unsure>> = [
 ]
 
 quietly("copies, whichever way RouterOS is", (it) => {
-  for (const unsure of readings) {
+  for (const unsure of each(3, readings)) {
     it.effect(JSON.stringify(unsure), () =>
       Effect.gen(function*() {
         const started = yield* start({ ...lasting(200n), unsure, policies: [...csiPolicies, "ftp", "policy"] })

@@ -144,7 +144,7 @@ quietly("a connection that is cut at any moment", (it) => {
           assert.strictEqual(anonymous(yield* operation.run(later, `crashed ${i}`), crashed.id), answer, same?.cut)
           assert.strictEqual(yield* contents(simulator, crashed.id), expected, same?.cut)
         })
-        yield* Effect.forEach(each(2, [...breaksOf(operation)(first.id).keys()]), breakAt, { concurrency: 8 })
+        yield* Effect.forEach(each(3, [...breaksOf(operation)(first.id).keys()]), breakAt, { concurrency: 8 })
       }))
   }
 })

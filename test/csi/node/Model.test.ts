@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import type { DriverError } from "../../../src/csi/Status.ts"
 import { decode } from "../../../src/mount/memory/FilesystemImage.ts"
 import { Nqn } from "../../../src/volume/Nqn.ts"
+import { isThorough } from "../../support/Thorough.ts"
 import type { Fault, Faults } from "./FaultyPorts.ts"
 import * as Kit from "./NodeKit.ts"
 
@@ -296,5 +297,5 @@ it.effect.prop(
     "subsystem is touched, and tearing down leaves nothing",
   [Schema.Array(Step).check(Schema.isMinLength(20), Schema.isMaxLength(40))],
   ([steps]) => model(steps),
-  { arbitrary: { runs: 150 } }
+  { arbitrary: { runs: isThorough ? 300 : 80 } }
 )

@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Option, Schema } from "effect"
 import { sameDevice } from "../../../../src/mount/Mounter.ts"
 import { shuffled } from "../../../support/ShuffleScheduler.ts"
+import { isThorough } from "../../../support/Thorough.ts"
 import * as Kit from "../NodeKit.ts"
 import * as Watch from "./WatchKit.ts"
 
@@ -179,7 +180,7 @@ it.effect.prop(
     "once, nothing left after unstage",
   [Schema.Array(Step).check(Schema.isMinLength(8), Schema.isMaxLength(20))],
   ([steps]) => Watch.isolated(() => model(steps)),
-  { arbitrary: { runs: 30 } }
+  { arbitrary: { runs: isThorough ? 100 : 15 } }
 )
 
 /** Changes of the kernel, calls and watching in any interleaving; two things happen at once at each step. */
