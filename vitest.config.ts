@@ -16,7 +16,11 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: "modules", include: ["test/**/*.test.ts"], exclude: ["test/e2e/**", "test/vm/**", "test/cluster/**"] }
+        test: {
+          name: "modules",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/e2e/**", "test/vm/**", "test/cluster/**"]
+        }
       },
       {
         extends: true,
