@@ -98,7 +98,7 @@ describe.skipIf(plane === undefined)("ReadWriteMany", () => {
         yield* t.removePod("slow-again")
         yield* t.detached(pv, t.b)
         yield* eventually(
-          "not both migrations were t.told to have failed",
+          "not both migrations were told to have failed",
           Effect.map(
             t.told("slow"),
             (counts) => counts["MigrationFailed"] === 2 ? Option.some(counts) : { instead: counts }
