@@ -88,7 +88,8 @@ const nodeDeleted = Effect.fnUntraced(function*(cluster: Cluster, volume: Provis
   yield* step(
     "node-a, when the VolumeAttachment and the grace period are over",
     publish(controller, single, "node-a").pipe(
-      Effect.retry({ times: 100, schedule: Schedule.spaced("50 millis") }),
+      // A pass that meets one of these calls leaves the volume to the next, ten seconds later.
+      Effect.retry({ times: 60, schedule: Schedule.spaced("250 millis") }),
       Effect.as("attached")
     )
   )
