@@ -4,9 +4,11 @@
  */
 import { load } from "js-yaml"
 import { createHash } from "node:crypto"
-import { access, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { cache, go } from "./tools.ts"
+import { go } from "../go.ts"
+import { contentName, kept } from "../kept.ts"
 
 /** With the hash of the file: `go mod download` of a version is checked against nothing that is in this repository. */
 const kubernetes = {
@@ -27,7 +29,7 @@ type Json = { readonly [key: string]: unknown }
 const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const read = async ({ file, module, sha256 }: typeof kubernetes, work: string): Promise<string> => {
-  const found: unknown = JSON.parse(await go(["mod", "download", "-json", module], work))
+  const found: unknown = JSON.parse(await go(work, "mod", "download", "-json", module))
   if (!isJson(found) || typeof found["Dir"] !== "string") throw new Error(`${module} has no directory`)
   const text = await readFile(join(found["Dir"], file), "utf8")
   const hash = createHash("sha256").update(text).digest("hex")
@@ -94,22 +96,17 @@ const fromResourceDefinition = (text: string): ReadonlyMap<string, Json> => {
   }))
 }
 
-/** The directory with one file for each kind; made if it is not in the cache. */
-export const provideSchemas = async (): Promise<string> => {
-  const hash = createHash("sha256").update(await readFile(import.meta.filename))
-  const place = join(cache, "kubernetes-schemas", hash.digest("hex").slice(0, 16))
-  if (await access(place).then(() => true, () => false)) return place
-  await mkdir(join(place, ".."), { recursive: true })
-  const work = await mkdtemp(join(place, "..", "making-"))
-  try {
-    const schemas = [
-      ...fromOpenApi(await read(kubernetes, work)),
-      ...fromResourceDefinition(await read(snapshotClass, work))
-    ]
-    for (const [name, schema] of schemas) await writeFile(join(work, name), JSON.stringify(schema))
-    await rename(work, place)
-  } finally {
-    await rm(work, { recursive: true, force: true })
-  }
-  return place
-}
+/** The directory with one file for each kind; made if it is not kept from before. */
+export const provideSchemas = async (): Promise<string> =>
+  kept("kubernetes-schemas", contentName(await readFile(import.meta.filename)), async (directory) => {
+    const work = await mkdtemp(join(tmpdir(), "rds-csi-modules-"))
+    try {
+      const schemas = [
+        ...fromOpenApi(await read(kubernetes, work)),
+        ...fromResourceDefinition(await read(snapshotClass, work))
+      ]
+      for (const [name, schema] of schemas) await writeFile(join(directory, name), JSON.stringify(schema))
+    } finally {
+      await rm(work, { recursive: true })
+    }
+  })

@@ -2,10 +2,9 @@
  * The root image of the test machines: programs from Debian packages, the kernel of its cloud image, Node.js, and an init.
  * It is built once per recipe, in a minute, and kept outside of the checkout; what is tested is not part of it.
  */
-import { createHash } from "node:crypto"
-import { access, chmod, copyFile, cp, glob, mkdir, mkdtemp, readFile, rename, rm, symlink } from "node:fs/promises"
-import { homedir } from "node:os"
+import { chmod, copyFile, cp, glob, mkdir, readFile, rename, rm, symlink } from "node:fs/promises"
 import { basename, join } from "node:path"
+import { contentName, kept } from "../kept.ts"
 import { installed, root, run } from "../run.ts"
 
 /** Files of a built image. */
@@ -74,40 +73,22 @@ const absent = async () => {
 
 /** The image, from the cache when this recipe has been built before. Needs what {@link missingPackages} names. */
 export const provideImage = async (): Promise<VmImage> => {
-  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "rds-csi", "vm")
-  const place = join(cache, await recipe())
-  const image = { kernel: join(place, "vmlinuz"), initrd: join(place, "initrd"), disk: join(place, "root.img") }
-  if (await exists(image.disk)) return image
-  await mkdir(cache, { recursive: true })
-  const work = await mkdtemp(join(cache, "building-"))
-  try {
-    await build(work)
-    // Whoever is first wins; two builds of one recipe are the same.
-    await rename(join(work, "image"), place).catch(async (error: unknown) => {
-      if (!await exists(image.disk)) throw error
-    })
-  } finally {
-    await rm(work, { recursive: true, force: true })
-  }
-  return image
+  const place = await kept("vm", await recipe(), build)
+  return { kernel: join(place, "vmlinuz"), initrd: join(place, "initrd"), disk: join(place, "root.img") }
 }
-
-const exists = (path: string) => access(path).then(() => true, () => false)
 
 const guestFiles = join(import.meta.dirname, "guest")
 const node = join(root, "node_modules", "node", "bin", "node")
 
 const recipe = async () => {
-  const hash = createHash("sha256").update(process.versions.node)
-  for (const file of [import.meta.filename, ...(await Array.fromAsync(glob(join(guestFiles, "*")))).toSorted()]) {
-    hash.update(basename(file)).update(await readFile(file))
-  }
-  return hash.digest("hex").slice(0, 16)
+  const files = [import.meta.filename, ...(await Array.fromAsync(glob(join(guestFiles, "*")))).toSorted()]
+  const parts = await Promise.all(files.map(async (file) => [basename(file), await readFile(file)]))
+  return contentName(process.versions.node, ...parts.flat())
 }
 
-const build = async (work: string) => {
-  const [tree, image] = [join(work, "root"), join(work, "image")]
-  await mkdir(image)
+const build = async (image: string) => {
+  const work = join(image, "making")
+  const tree = join(work, "root")
   for (const folder of ["bin", "sbin", "lib", "lib64"]) {
     await mkdir(join(tree, "usr", folder), { recursive: true })
     await symlink(join("usr", folder), join(tree, folder))
@@ -117,9 +98,10 @@ const build = async (work: string) => {
   const version = basename(kernel).replace("vmlinuz-", "")
   await rename(kernel, join(image, "vmlinuz"))
   await indexModules(tree, version)
-  await makeInitrd(work, tree, version)
+  await makeInitrd(join(image, "initrd"), tree, version)
   await furnish(tree)
   await makeDisk(tree, join(image, "root.img"), 64)
+  await rm(work, { recursive: true })
 }
 
 /** Fetches the packages with all they depend on, as if nothing were installed here; answers the archives. */
@@ -168,8 +150,8 @@ const indexModules = async (tree: string, version: string) => {
   ])
 }
 
-const makeInitrd = async (work: string, tree: string, version: string) => {
-  const stage = join(work, "initrd")
+const makeInitrd = async (initrd: string, tree: string, version: string) => {
+  const stage = `${tree}-initrd`
   for (const folder of ["bin", "dev", "disk", "modules", "proc"]) await mkdir(join(stage, folder), { recursive: true })
   await copyFile(join(tree, "bin", "busybox"), join(stage, "bin", "busybox"))
   await install("initrd-init", join(stage, "init"))
@@ -178,7 +160,7 @@ const makeInitrd = async (work: string, tree: string, version: string) => {
     await copyFile(join(modules, module), join(stage, "modules", `${String(index).padStart(2, "0")}.ko`))
   }
   const command = `find . | "$1" cpio -o -H newc > "$2"`
-  await must(["sh", "-c", command, "sh", join(tree, "bin/busybox"), join(work, "image/initrd")], { cwd: stage })
+  await must(["sh", "-c", command, "sh", join(tree, "bin/busybox"), initrd], { cwd: stage })
 }
 
 /** The files of the modules, each after those it needs. */

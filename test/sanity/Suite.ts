@@ -1,50 +1,16 @@
 /** csi-sanity, the conformance tests of kubernetes-csi: its program, how it is called, and what its report says. */
-import { createHash } from "node:crypto"
-import { access, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises"
-import { homedir } from "node:os"
+import { readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { installed, root, run } from "../../scripts/run.ts"
+import { goPrograms } from "../../scripts/go.ts"
+import { root } from "../../scripts/run.ts"
 
 const folder = join(root, "test/sanity")
 const GiB = 2 ** 30
 
-/** Whether the program can be built here; a machine of CI has to be able to. */
-export const canBuild = async (): Promise<boolean> => {
-  const can = await installed("go")
-  if (!can && process.env["CI"] === "true") throw new Error("csi-sanity is built with Go, and there is no Go")
-  return can
-}
-
 /** Path of the program in the release that go.mod names; needs nothing of the machine that it runs on. */
 export const provideProgram = async (): Promise<string> => {
-  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "rds-csi", "csi-sanity")
-  const hash = createHash("sha256").update((await go("version")).trim())
-  for (const file of ["go.mod", "go.sum"]) hash.update(await readFile(join(folder, file)))
-  const program = join(cache, hash.digest("hex").slice(0, 16))
-  if (await access(program).then(() => true, () => false)) return program
-  await mkdir(cache, { recursive: true })
-  const work = await mkdtemp(join(cache, "building-"))
-  try {
-    const built = join(work, "csi-sanity")
-    await go(
-      "build",
-      "-trimpath",
-      "-ldflags=-s -w",
-      "-o",
-      built,
-      "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity"
-    )
-    await rename(built, program)
-  } finally {
-    await rm(work, { recursive: true, force: true })
-  }
-  return program
-}
-
-const go = async (...args: ReadonlyArray<string>) => {
-  const { code, output, stdout } = await run(["go", ...args], { cwd: folder, env: { CGO_ENABLED: "0" } })
-  if (code !== 0) throw new Error(`go ${args.join(" ")} ended with ${code}:\n${output}`)
-  return stdout
+  const packages = ["github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity"]
+  return join(await goPrograms({ kind: "conformance", module: folder, packages }), "csi-sanity")
 }
 
 /** The arguments for a driver at that socket; everything else lies below the directory, which exists. */

@@ -7,9 +7,10 @@
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Console, Data, Effect, FileSystem, Runtime } from "effect"
 import { ChildProcess, ChildProcessSpawner } from "effect/process"
+import { canBuild } from "../../scripts/go.ts"
 import { startSimulator } from "../support/SimulatorProcess.ts"
 import { runDriver } from "../support/TestCluster.ts"
-import { argumentsFor, canBuild, judge, provideProgram } from "./Suite.ts"
+import { argumentsFor, judge, provideProgram } from "./Suite.ts"
 
 /** A case failed, or other cases than expected were skipped; the output has told which. */
 class NotConformant extends Data.TaggedError("NotConformant") {
@@ -37,7 +38,7 @@ const runCases = Effect.fnUntraced(function*(socket: string, accessType: "mount"
 })
 
 const sanity = Effect.gen(function*() {
-  if (!(yield* Effect.promise(canBuild))) {
+  if (!(yield* Effect.promise(() => canBuild("csi-sanity")))) {
     return yield* Console.log("csi-sanity is skipped: it is built with Go, and there is no Go")
   }
   // Snapshots and clones are copies on the one pool, and cut at once on the other.

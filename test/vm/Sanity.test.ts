@@ -1,14 +1,15 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, FileSystem, Layer, Schedule } from "effect"
+import { canBuild } from "../../scripts/go.ts"
 import { Controller, Node } from "../../src/csi/gen/csi_pb.ts"
-import { argumentsFor, canBuild, judge, provideProgram } from "../sanity/Suite.ts"
+import { argumentsFor, judge, provideProgram } from "../sanity/Suite.ts"
 import { controllerCalls } from "../support/ControllerCalls.ts"
 import { insist } from "../support/Insist.ts"
 import { block, pvc } from "../support/Requests.ts"
 import { Machines, prepared } from "./support/Machines.ts"
 import { csiSocket, startWholeDriver } from "./support/WholeDriver.ts"
 
-const canRun = prepared !== undefined && await canBuild()
+const canRun = prepared !== undefined && await canBuild("csi-sanity")
 const program = "/var/lib/csi-sanity"
 
 class WholeDriver

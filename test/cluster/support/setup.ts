@@ -2,10 +2,11 @@ import { NodeServices } from "@effect/platform-node"
 import { Effect, Exit, ManagedRuntime, Scope } from "effect"
 import type { TestProject } from "vitest/node"
 import { setup as buildIfStale } from "../../../scripts/build-if-stale.ts"
+import { canBuild } from "../../../scripts/go.ts"
 import { provideTools } from "../../../scripts/manifests/tools.ts"
 import { type ControlPlane, startControlPlane } from "./ControlPlane.ts"
 import { installDriver, prepareCluster } from "./Prepare.ts"
-import { canBuild, providePrograms } from "./Programs.ts"
+import { providePrograms } from "./Programs.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -16,7 +17,7 @@ declare module "vitest" {
 
 /** Called by vitest before the tests: one control plane for all of them. */
 export const setup = async (project: TestProject): Promise<(() => Promise<void>) | undefined> => {
-  if (!await canBuild()) {
+  if (!await canBuild("the control plane")) {
     console.log("the tests under a control plane are skipped: it is built with Go, and there is no Go")
     project.provide("controlPlane", undefined)
     return undefined
