@@ -43,20 +43,14 @@ const restartServer = Effect.fnUntraced(function*({ plane, raw }: Cluster["Servi
 
 describe.skipIf(plane === undefined)("a control plane in trouble", () => {
   layer(Cluster.layer(), { excludeTestServices: true, timeout: "2 minutes" })((it) => {
-    it.effect("the API server is killed and comes back", () =>
+    it.effect.each<[whatever: string, prefix: string, how: NodeJS.Signals]>([
+      ["is killed", "server-killed", "SIGKILL"],
+      ["ends in order, for which it refuses everybody for a minute,", "server-ended", "SIGTERM"]
+    ])("the API server %s and comes back", ([_, prefix, how]) =>
       Effect.gen(function*() {
-        const { cluster, replica, stillFenced } = yield* start("server-killed")
+        const { cluster, replica, stillFenced } = yield* start(prefix)
         const driver = yield* replica.driver.pid
-        yield* restartServer(cluster, "SIGKILL")
-        yield* stillFenced
-        assert.strictEqual(yield* replica.driver.pid, driver)
-      }))
-
-    it.effect("the API server ends in order, for which it refuses everybody for a minute, and comes back", () =>
-      Effect.gen(function*() {
-        const { cluster, replica, stillFenced } = yield* start("server-ended")
-        const driver = yield* replica.driver.pid
-        yield* restartServer(cluster, "SIGTERM")
+        yield* restartServer(cluster, how)
         yield* stillFenced
         assert.strictEqual(yield* replica.driver.pid, driver)
       }))

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber, Layer, Option, type Schema, Scope, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Option, Predicate, type Schema, Scope, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import { AttachmentEvents } from "../../src/attachment/AttachmentEvents.ts"
 import { AttachmentStore } from "../../src/attachment/AttachmentStore.ts"
@@ -55,26 +55,35 @@ export const servicesContract = (subject: Effect.Effect<string, unknown, Scope.S
       yield* Effect.addFinalizer(() => Effect.ignore(raw("DELETE", `${collection}/${name}?gracePeriodSeconds=0`)))
     })
     const name = `static-${volumeId}`
+    const path = `${volumesPath}/${name}`
+    /** Kubernetes' volume controller, where there is one, has written to a new volume when it is no longer pending. */
+    const isSeenToByController = Effect.map(
+      raw("GET", path),
+      ({ status }) => !Predicate.hasProperty(status, "phase") || status.phase !== "Pending"
+    )
     return {
       api: Context.get(context, KubeApi),
       context,
-      create: make(volumesPath, name, {
-        apiVersion: "v1",
-        kind: "PersistentVolume",
-        metadata: { name },
-        spec: {
-          accessModes: ["ReadWriteMany"],
-          capacity: { storage: "1Gi" },
-          volumeMode: "Block",
-          persistentVolumeReclaimPolicy: "Retain",
-          claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name },
-          csi: { driver, volumeHandle: volumeId, volumeAttributes: { migrationTimeoutSeconds: "120" } }
-        }
-      }),
+      create: Effect.andThen(
+        make(volumesPath, name, {
+          apiVersion: "v1",
+          kind: "PersistentVolume",
+          metadata: { name },
+          spec: {
+            accessModes: ["ReadWriteMany"],
+            capacity: { storage: "1Gi" },
+            volumeMode: "Block",
+            persistentVolumeReclaimPolicy: "Retain",
+            claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name },
+            csi: { driver, volumeHandle: volumeId, volumeAttributes: { migrationTimeoutSeconds: "120" } }
+          }
+        }),
+        until(isSeenToByController)
+      ),
       kubeconfig,
       make,
       name,
-      path: `${volumesPath}/${name}`,
+      path,
       raw,
       store: Context.get(context, AttachmentStore),
       volumeId
