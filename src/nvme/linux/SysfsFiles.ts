@@ -1,4 +1,5 @@
 import { Data, Effect, FileSystem, Option, type PlatformError, Schedule } from "effect"
+import { errnoOf } from "../../linux/Errno.ts"
 import { FabricUnreadable } from "../Errors.ts"
 
 /** An entry is there and an attribute of it is not: the kernel is just making or removing it. */
@@ -20,7 +21,7 @@ export const makeSysfsFiles = Effect.gen(function*() {
   const ifThere = <A>(path: string, access: Effect.Effect<A, PlatformError.PlatformError>) =>
     access.pipe(
       Effect.asSome,
-      Effect.catch((error) => isGone(error) ? Effect.succeed(Option.none<A>()) : unreadable(path, codeOf(error)))
+      Effect.catch((error) => isGone(error) ? Effect.succeed(Option.none<A>()) : unreadable(path, errnoOf(error)))
     )
 
   const attribute = (directory: string, name: string) =>
@@ -64,11 +65,8 @@ export const makeSysfsFiles = Effect.gen(function*() {
 /** What `makeSysfsFiles` makes. */
 export type SysfsFiles = Effect.Success<typeof makeSysfsFiles>
 
-const codeOf = ({ cause, reason }: PlatformError.PlatformError): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : reason._tag
-
 /** ENODEV: the attribute was removed between open and read (Linux, `kernfs_get_active`). */
-const isGone = (error: PlatformError.PlatformError) => error.reason._tag === "NotFound" || codeOf(error) === "ENODEV"
+const isGone = (error: PlatformError.PlatformError) => error.reason._tag === "NotFound" || errnoOf(error) === "ENODEV"
 
 /** The kernel's answer at `path` is none, or none that can be relied on. */
 export const unreadable = (path: string, problem: string) =>
