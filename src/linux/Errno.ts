@@ -1,5 +1,5 @@
-import type { PlatformError } from "effect"
-
-/** The C library's name of what went wrong, such as `ENOENT`; where there is none, the platform's own word. */
-export const errnoOf = ({ cause, reason }: PlatformError.PlatformError): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : reason._tag
+/** The C library's name of what went wrong, such as `ENOENT`; whatever an error says of itself that has none. */
+export const errnoOf = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  return "code" in error ? String(error.code) : error.message
+}

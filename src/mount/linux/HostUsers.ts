@@ -1,7 +1,7 @@
 import { Effect, Option } from "effect"
 import type { MountTableUnreadable } from "../Errors.ts"
 import { type DeviceNumber, sameDevice } from "../Mounter.ts"
-import { makeHostFiles, unknownUsers } from "./HostFiles.ts"
+import { hostFiles as files, unknownUsers } from "./HostFiles.ts"
 import { makeHostProcesses, type Namespace } from "./HostProcesses.ts"
 import { makeLoopsAndSwap } from "./LoopsAndSwap.ts"
 import { parseMountInfo } from "./MountInfo.ts"
@@ -34,7 +34,6 @@ export const makeHostUsers = Effect.fnUntraced(function*(
   { procRoot, sysRoot }: { readonly procRoot: string; readonly sysRoot: string },
   table: MountTable
 ) {
-  const files = yield* makeHostFiles
   const statAll = yield* makeStatAll
   const openFiles = yield* makeOpenFiles(files, statAll)
   const loopsAndSwap = makeLoopsAndSwap({ files, procRoot, statAll, sysRoot })

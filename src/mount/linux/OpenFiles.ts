@@ -17,7 +17,7 @@ interface Candidate {
 }
 
 /** A process, and what it does with a device. */
-export interface OpenFile {
+interface OpenFile {
   readonly process: HostProcess
   readonly does: string
 }

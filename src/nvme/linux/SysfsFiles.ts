@@ -21,7 +21,7 @@ export const makeSysfsFiles = Effect.gen(function*() {
   const ifThere = <A>(path: string, access: Effect.Effect<A, PlatformError.PlatformError>) =>
     access.pipe(
       Effect.asSome,
-      Effect.catch((error) => isGone(error) ? Effect.succeed(Option.none<A>()) : unreadable(path, errnoOf(error)))
+      Effect.catch((error) => isGone(error) ? Effect.succeed(Option.none<A>()) : unreadable(path, codeOf(error)))
     )
 
   const attribute = (directory: string, name: string) =>
@@ -65,8 +65,11 @@ export const makeSysfsFiles = Effect.gen(function*() {
 /** What `makeSysfsFiles` makes. */
 export type SysfsFiles = Effect.Success<typeof makeSysfsFiles>
 
+const codeOf = ({ cause, reason }: PlatformError.PlatformError): string =>
+  cause === undefined ? reason._tag : errnoOf(cause)
+
 /** ENODEV: the attribute was removed between open and read (Linux, `kernfs_get_active`). */
-const isGone = (error: PlatformError.PlatformError) => error.reason._tag === "NotFound" || errnoOf(error) === "ENODEV"
+const isGone = (error: PlatformError.PlatformError) => error.reason._tag === "NotFound" || codeOf(error) === "ENODEV"
 
 /** The kernel's answer at `path` is none, or none that can be relied on. */
 export const unreadable = (path: string, problem: string) =>
