@@ -3,10 +3,14 @@ import * as Metrics from "../observability/Metrics.ts"
 import { type AttachmentState, emptyState, hasTooMany } from "./AttachmentState.ts"
 import { type AttachmentRecord, AttachmentStore } from "./AttachmentStore.ts"
 
+/** The gauge with this label. Unlike `Metric.withAttributes` it does not put its labels together anew at each update. */
+const labelled = ({ description, id }: Metric.Gauge<number>, state: string) =>
+  Metric.gauge(id, { description, attributes: { state } })
+
 const byState = ["attached", "migrating", "timed_out", "too_many", "unreadable"].map((state) => ({
   state,
-  volumes: Metric.withAttributes(Metrics.attachmentVolumes, { state }),
-  holders: Metric.withAttributes(Metrics.attachmentHolders, { state })
+  volumes: labelled(Metrics.attachmentVolumes, state),
+  holders: labelled(Metrics.attachmentHolders, state)
 }))
 
 /**

@@ -160,6 +160,8 @@ const crashAt = (step: number, then: (world: World) => void) => (world: World) =
   }
 }
 
+const faultsAt = (request: number) => faults.map((fault) => ({ request, fault }))
+
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 describe("whatever goes wrong, and wherever: no two writers, no holder lost, one end for each migration", () => {
@@ -172,13 +174,12 @@ describe("whatever goes wrong, and wherever: no two writers, no holder lost, one
       const replaced = perform(act, crashAt(step, (world) => world.lead((index) => index === 1)))
       assert.isEmpty(comeToRest(replaced), `killed before step ${step}, and the other replica took over`)
     }
-    for (const request of upTo(requests)) {
-      for (const fault of faults) {
-        const world = perform(act, ({ replicas: [replica] }) => {
-          replica?.client.faults.push(...upTo(request).map(() => undefined), fault)
-        })
-        assert.isEmpty(comeToRest(world), `request ${request}: ${fault}`)
-      }
+    // Of four faults each third: all of them come up.
+    for (const { fault, request } of each(3, upTo(requests).flatMap(faultsAt))) {
+      const world = perform(act, ({ replicas: [replica] }) => {
+        replica?.client.faults.push(...upTo(request).map(() => undefined), fault)
+      })
+      assert.isEmpty(comeToRest(world), `request ${request}: ${fault}`)
     }
   })
 })

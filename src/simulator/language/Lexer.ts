@@ -11,6 +11,8 @@ export class SyntaxFailure extends Data.TaggedError("SyntaxFailure")<{ readonly 
 export class Lexer {
   readonly source: string
   offset = 0
+  /** Where each line starts; found when first asked for. */
+  #lineStarts: ReadonlyArray<number> | undefined
 
   constructor(source: string) {
     this.source = source
@@ -66,8 +68,9 @@ export class Lexer {
   }
 
   position(offset = this.offset): Position {
-    const lines = this.source.slice(0, offset).split(/\r\n|\n|\r/)
-    return { line: lines.length, column: (lines.at(-1) ?? "").length + 1 }
+    this.#lineStarts ??= [0, ...Array.from(this.source.matchAll(/\r\n|\n|\r/g), (end) => end.index + end[0].length)]
+    const line = this.#lineStarts.findLastIndex((start) => start <= offset)
+    return { line: line + 1, column: offset - (this.#lineStarts[line] ?? 0) + 1 }
   }
 
   /** A failure with the position shown the way the device does. */

@@ -55,7 +55,8 @@ const next = (p: Parsing, collected: Collected): Parsed<void> => {
   if (definition.where !== undefined && lexer.take(/where(?![A-Za-z0-9=-])/y) !== undefined) return where(p, collected)
   const name = lexer.look(/[A-Za-z.][A-Za-z0-9.-]*(?==)/y)
   if (name !== undefined) {
-    const named = parameter(definition, matchWord(definition.parameters.map((known) => known.name), name))
+    const named = parameter(definition, name) ??
+      parameter(definition, matchWord(definition.parameters.map((known) => known.name), name))
     if (named === undefined) return definition.where?.implicit ? where(p, collected) : tooMany(p)
     lexer.accept(`${name}=`)
     lexer.skipBlanks()

@@ -68,7 +68,8 @@ const resolve = (p: Parsing, absolute: boolean): Parsed<Resolved> =>
       if (word === undefined) {
         return complete ? { menu, definition: undefined } : yield* p.lexer.fail("expected command name")
       }
-      const name = word === ".." ? word : matchWord([...menu.menus.keys(), ...menu.commands.keys()], word)
+      const isWhole = word === ".." || menu.menus.has(word) || menu.commands.has(word)
+      const name = isWhole ? word : matchWord([...menu.menus.keys(), ...menu.commands.keys()], word)
       const definition = menu.commands.get(name ?? "")
       if (definition !== undefined) return { menu, definition }
       const inner = word === ".." ? menu.parent ?? menu : menu.menus.get(name ?? "")
