@@ -16,14 +16,9 @@ interface Candidate {
   readonly mount: Option.Option<OpenMount>
 }
 
-/** A process, and what it does with a device. */
-interface OpenFile {
-  readonly process: HostProcess
-  readonly does: string
-}
-
 /**
- * Finds the processes that have one of the devices open, whatever name they opened it by. With `files` also those that have a
+ * Finds the processes that have one of the devices open, whatever name they opened it by, and says what each does. With
+ * `useOfFiles` also those that have a
  * file in use on it. Nothing is asked about files on mounts of others who may not answer.
  */
 export const makeOpenFiles = Effect.fnUntraced(function*(files: HostFiles, statAll: StatAll) {
