@@ -18,8 +18,7 @@ interface Candidate {
 
 /**
  * Finds the processes that have one of the devices open, whatever name they opened it by, and says what each does. With
- * `useOfFiles` also those that have a
- * file in use on it. Nothing is asked about files on mounts of others who may not answer.
+ * `useOfFiles` also those that have a file in use on it. Nothing is asked about files on mounts of others who may not answer.
  */
 export const makeOpenFiles = Effect.fnUntraced(function*(files: HostFiles, statAll: StatAll) {
   const command = yield* HostCommand
