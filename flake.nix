@@ -19,7 +19,7 @@
       eachSystem = make: lib.mapAttrs (system: _: make nixpkgs.legacyPackages.${system}) dependencyHashes;
 
       # Programs that the node plugin runs.
-      runtime = pkgs: [ pkgs.nvme-cli pkgs.e2fsprogs pkgs.xfsprogs pkgs.util-linux pkgs.coreutils pkgs.diffutils ];
+      runtime = pkgs: [ pkgs.nvme-cli pkgs.e2fsprogs pkgs.xfsprogs pkgs.util-linux pkgs.coreutils pkgs.diffutils pkgs.gnugrep ];
 
       # A lock file without registry addresses is more than nixpkgs' own npm fetchers can read, so npm itself fetches.
       dependencies = pkgs: pkgs.stdenvNoCC.mkDerivation {

@@ -9,6 +9,7 @@
         "diffutils"
         "e2fsprogs"
         "git"
+        "gnugrep"
         "go"
         "makeWrapper"
         "nodejs_24"

@@ -1,10 +1,9 @@
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { type Running, start } from "./ProcessGroup.ts"
 
-/** How long a program may take, and what it reads. */
+/** How long a program may take. */
 export interface CommandOptions {
   readonly limit: Duration.Input
-  readonly stdin?: string
 }
 
 /** How a program ended by itself. Of each stream the first 64 KiB. */
@@ -25,8 +24,8 @@ export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandF
 }) {}
 
 /**
- * Programs of the host's administration (mount, mkfs, nvme, …), run without a shell, in the C locale and with nothing else
- * of this process's environment than its PATH.
+ * Programs of the host's administration (mount, mkfs, nvme, …), run without a shell, in the C locale with nothing to read, and with
+ * nothing else of this process's environment than its PATH.
  */
 export class HostCommand extends Context.Service<HostCommand, {
   /**
@@ -45,10 +44,10 @@ export class HostCommand extends Context.Service<HostCommand, {
     run: Effect.fn("HostCommand.run")((
       program: string,
       args: ReadonlyArray<string>,
-      { limit, stdin = "" }: CommandOptions
+      { limit }: CommandOptions
     ) =>
       Effect.acquireUseRelease(
-        start(program, args, stdin),
+        start(program, args),
         (running) => ended(program, running, limit),
         (running) => running.stop
       ).pipe(Effect.catchTag("StartFailed", ({ message }) => Effect.fail(failure(program, message))))

@@ -1,5 +1,5 @@
 import { Data, Deferred, type Duration, Effect, Exit, Metric, Schedule } from "effect"
-import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process"
 import type { Readable } from "node:stream"
 import { hostCommandsLeftTotal } from "../observability/Metrics.ts"
 
@@ -22,15 +22,14 @@ export interface Running {
 /** Starts the program as the leader of a session and process group of its own. */
 export const start = (
   program: string,
-  args: ReadonlyArray<string>,
-  stdin: string
+  args: ReadonlyArray<string>
 ): Effect.Effect<Running, StartFailed> =>
   Effect.callback((resume) => {
     const fail = (cause: unknown) => resume(new StartFailed({ message: `cannot be run: ${reasonOf(cause)}` }))
     try {
-      const child = spawn(program, [...args], { detached: true, env: environment(), stdio: "pipe" })
+      const child = spawn(program, [...args], { detached: true, env: environment(), stdio: ["ignore", "pipe", "pipe"] })
       child.once("error", fail)
-      const running = follow(program, child, stdin)
+      const running = follow(program, child)
       child.once("spawn", () => resume(Effect.succeed(running)))
     } catch (cause) {
       // Some refusals are thrown: arguments that are too long or have a NUL in them, no file descriptors left for pipes.
@@ -40,13 +39,11 @@ export const start = (
 
 const reasonOf = (cause: unknown) => cause instanceof Error ? cause.message : String(cause)
 
-/** Feeds the process, gathers its output, and notes its end. */
-const follow = (program: string, child: ChildProcessWithoutNullStreams, stdin: string): Running => {
+/** Gathers the output of the process, and notes its end. */
+const follow = (program: string, child: ChildProcessByStdio<null, Readable, Readable>): Running => {
   const ending = Deferred.makeUnsafe<Ending>()
   const ended = () => Deferred.isDoneUnsafe(ending)
   const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)]
-  // A program that ends without reading its input is no error of ours.
-  child.stdin.on("error", () => {}).end(stdin)
   child.once("close", (code, signal) =>
     Deferred.doneUnsafe(
       ending,

@@ -56,8 +56,8 @@ export interface FilesystemStats {
 export class Mounter extends Context.Service<Mounter, {
   /** Reads the device itself. A device that cannot be read is an error, never Empty. */
   probe(device: BlockDevice): Effect.Effect<DeviceContent, DeviceUnreadable>
-  /** Makes a file system. Destroys what is there: only for a device whose `probe` was Empty. */
-  format(device: BlockDevice, fsType: FsType): Effect.Effect<void, MountFailed | DeviceUnreadable>
+  /** Makes a file system; its UUID. Destroys what is there: only for a device whose `probe` was Empty. */
+  format(device: BlockDevice, fsType: FsType): Effect.Effect<string, MountFailed | DeviceUnreadable>
   /**
    * Checks a file system that is mounted nowhere, and repairs what its tool repairs unattended, such as a journal that
    * needs replaying. Fails when a person must decide.

@@ -79,9 +79,7 @@ const format = Effect.fnUntraced(function*(volume: WantedFilesystem, device: Nvm
   const mounter = yield* Mounter
   yield* verifySame(volume, device)
   yield* Effect.annotateLogs(Effect.logInfo("formatting a blank volume"), { fsType: volume.usage.fsType })
-  yield* mounter.format(device, volume.usage.fsType)
-  const made = yield* mounter.probe(device)
-  return made._tag === "Formatted" ? made.uuid : yield* wrongType(volume, device, "nothing")
+  return yield* mounter.format(device, volume.usage.fsType)
 }, Effect.uninterruptible)
 
 /** Names of devices change hands when connections are lost: what was looked at must still be this volume's. */

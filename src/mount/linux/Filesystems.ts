@@ -1,4 +1,5 @@
 import { Effect, Option } from "effect"
+import { randomUUID } from "node:crypto"
 import { HostCommand } from "../../linux/HostCommand.ts"
 import type { FsType } from "../../volume/AccessMode.ts"
 import { type DeviceUnreadable, FilesystemDamaged, type MountFailed } from "../Errors.ts"
@@ -7,7 +8,8 @@ import { complaint, deviceUnreadable, failed, limits, succeeds } from "./Program
 
 /** The tools of the file systems. Callers made sure that the device is the one that is meant. */
 export interface Filesystems {
-  format(device: BlockDevice, fsType: FsType): Effect.Effect<void, MountFailed>
+  /** Answers the UUID. */
+  format(device: BlockDevice, fsType: FsType): Effect.Effect<string, MountFailed>
   check(device: BlockDevice, fsType: FsType): Effect.Effect<void, FilesystemDamaged | DeviceUnreadable | MountFailed>
   /** `path` is where the file system is mounted. */
   grow(device: BlockDevice, path: string, fsType: string): Effect.Effect<void, MountFailed>
@@ -21,23 +23,25 @@ export interface Filesystems {
  * in the background after the mount (1.6 % of the volume would go over the network first); the journal is zeroed here,
  * since mke2fs(8) calls leaving that out a risk.
  */
-const formatters: Record<FsType, { readonly program: string; readonly args: ReadonlyArray<string> }> = {
-  ext4: { program: "mkfs.ext4", args: ["-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=0"] },
-  ext3: { program: "mkfs.ext3", args: ["-q", "-m", "0", "-E", "nodiscard"] },
-  xfs: { program: "mkfs.xfs", args: ["-q", "-K"] }
+const formatters: Record<FsType, { readonly program: string; args(uuid: string): ReadonlyArray<string> }> = {
+  ext4: {
+    program: "mkfs.ext4",
+    args: (uuid) => ["-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=0", "-U", uuid]
+  },
+  ext3: { program: "mkfs.ext3", args: (uuid) => ["-q", "-m", "0", "-E", "nodiscard", "-U", uuid] },
+  xfs: { program: "mkfs.xfs", args: (uuid) => ["-q", "-K", "-m", `uuid=${uuid}`] }
 }
 
 /** The tools as programs of the host. */
 export const makeFilesystems = Effect.gen(function*() {
   const command = yield* HostCommand
 
-  const format = (device: BlockDevice, fsType: FsType) => {
-    const { program, args } = formatters[fsType]
-    return command.run(program, [...args, "--", device.path], { limit: limits.whole }).pipe(
-      succeeds("format"),
-      Effect.asVoid
-    )
-  }
+  const format = Effect.fnUntraced(function*(device: BlockDevice, fsType: FsType) {
+    const { args, program } = formatters[fsType]
+    const uuid = yield* Effect.sync(() => randomUUID())
+    yield* succeeds("format")(command.run(program, [...args(uuid), "--", device.path], { limit: limits.whole }))
+    return uuid
+  })
 
   /** e2fsck(8), "EXIT CODE": a sum of bits. 1 and 2 are repairs, and nothing runs from the volume that 2 would reboot. */
   const checkExt = Effect.fnUntraced(function*(device: BlockDevice) {

@@ -1,11 +1,13 @@
-import { Effect, FileSystem, Option, Schema } from "effect"
-import { HostCommand } from "../../linux/HostCommand.ts"
+import { Effect, Option } from "effect"
 import type { MountTableUnreadable } from "../Errors.ts"
 import { type DeviceNumber, sameDevice } from "../Mounter.ts"
+import { hostFiles as files, unknownUsers } from "./HostFiles.ts"
+import { makeHostProcesses, type Namespace } from "./HostProcesses.ts"
+import { makeLoopsAndSwap } from "./LoopsAndSwap.ts"
 import { parseMountInfo } from "./MountInfo.ts"
 import type { MountTable } from "./MountTable.ts"
-import { complaint, limits, unreadable } from "./Programs.ts"
-import { type ScanRequest, scanUsers } from "./UserScan.ts"
+import { makeOpenFiles } from "./OpenFiles.ts"
+import { makeStatAll } from "./Stat.ts"
 
 /** Whoever on the host uses a block device, apart from mounts that the host sees; each in words for a message. */
 export interface HostUsers {
@@ -21,63 +23,50 @@ export interface HostUsers {
   ): Effect.Effect<ReadonlyArray<string>, MountTableUnreadable>
 }
 
-const Result = Schema.fromJsonString(Schema.Struct({
-  users: Schema.Array(Schema.String),
-  namespaces: Schema.Array(Schema.Struct({ process: Schema.String, mountinfo: Schema.String }))
-}))
-
-type Namespace = typeof Result.Type["namespaces"][number]
-
 /** A device, or a partition of it, as sysfs has it; the name is empty when it is gone. */
 interface Part extends DeviceNumber {
   readonly name: string
   readonly holders: ReadonlyArray<string>
 }
 
-const unknownUsers = (problem: string) => unreadable(`the users of a device cannot be found out: ${problem}`)
-
 /** Users by the host's proc and sysfs. Whatever cannot be read is an error, never "no user". */
 export const makeHostUsers = Effect.fnUntraced(function*(
   { procRoot, sysRoot }: { readonly procRoot: string; readonly sysRoot: string },
   table: MountTable
 ) {
-  const fs = yield* FileSystem.FileSystem
-  const command = yield* HostCommand
+  const statAll = yield* makeStatAll
+  const openFiles = yield* makeOpenFiles(files, statAll)
+  const loopsAndSwap = makeLoopsAndSwap({ files, procRoot, statAll, sysRoot })
+  const processes = makeHostProcesses(files, procRoot)
 
-  const sysfs = <A>(read: Effect.Effect<A, { readonly message: string }>) =>
-    Effect.mapError(read, ({ message }) => unknownUsers(message))
-  const list = (path: string) => sysfs(fs.readDirectory(path))
-  const text = (path: string) => Effect.map(sysfs(fs.readFileString(path)), (content) => content.trim())
+  /** Of a device that is there. */
+  const required = <A>(path: string, found: Effect.Effect<Option.Option<A>, MountTableUnreadable>) =>
+    Effect.flatMap(found, (value) => Option.isSome(value) ? Effect.succeed(value.value) : unknownUsers(`no ${path}`))
+  const attribute = (path: string) => Effect.map(required(path, files.text(path)), (text) => text.trim())
 
   const part = Effect.fnUntraced(function*(directory: string) {
-    const [major = 0, minor = 0] = (yield* text(`${directory}/dev`)).split(":").map(Number)
-    const [, name = ""] = /^DEVNAME=(.+)$/m.exec(yield* text(`${directory}/uevent`)) ?? []
-    return { name, major, minor, holders: yield* list(`${directory}/holders`) }
+    const [major = 0, minor = 0] = (yield* attribute(`${directory}/dev`)).split(":").map(Number)
+    const [, name = ""] = /^DEVNAME=(.+)$/m.exec(yield* attribute(`${directory}/uevent`)) ?? []
+    return {
+      name,
+      major,
+      minor,
+      holders: yield* required(`${directory}/holders`, files.entries(`${directory}/holders`))
+    }
   })
 
   /** The device and its partitions; of a device that is gone only the number is left. */
   const inSysfs = Effect.fnUntraced(function*({ major, minor }: DeviceNumber) {
     const directory = `${sysRoot}/dev/block/${major}:${minor}`
-    if (!(yield* sysfs(fs.exists(directory)))) {
+    const entries = yield* files.entries(directory)
+    if (Option.isNone(entries)) {
       return { sectors: "", parts: [{ name: "", major, minor, holders: [] } satisfies Part] }
     }
     const device = yield* part(directory)
     // A partition's directory has the device's name and more; a file with such a name there is none.
-    const below = (yield* list(directory)).filter((entry) => entry.startsWith(device.name) && entry !== device.name)
+    const below = entries.value.filter((entry) => entry.startsWith(device.name) && entry !== device.name)
     const parts = yield* Effect.forEach(below, (entry) => part(`${directory}/${entry}`))
-    return { sectors: yield* text(`${directory}/size`), parts: [device, ...parts] }
-  })
-
-  const scan = Effect.fnUntraced(function*(request: ScanRequest) {
-    const script = `process.stdout.write(JSON.stringify((${scanUsers.toString()})(${JSON.stringify(request)})))`
-    const result = yield* command.run(process.execPath, ["-e", script], { limit: limits.read }).pipe(
-      Effect.mapError(({ message }) => unknownUsers(message))
-    )
-    if (result.code !== 0) return yield* unknownUsers(/^\w*Error: (.+)$/m.exec(result.stderr)?.[1] ?? complaint(result))
-    return yield* Effect.mapError(
-      Schema.decodeEffect(Result)(result.stdout),
-      () => unknownUsers("there are too many, or they are not understood")
-    )
+    return { sectors: yield* attribute(`${directory}/size`), parts: [device, ...parts] }
   })
 
   /** ext4 and XFS have a directory in sysfs for each file system that is in use, mounted anywhere or not any more. */
@@ -85,20 +74,27 @@ export const makeHostUsers = Effect.fnUntraced(function*(
     name === ""
       ? Effect.succeed(false)
       : Effect.map(
-        Effect.forEach(["ext4", "xfs"], (type) => sysfs(fs.exists(`${sysRoot}/fs/${type}/${name}`))),
-        (found) => found.includes(true)
+        Effect.forEach(["ext4", "xfs"], (type) => files.entries(`${sysRoot}/fs/${type}/${name}`)),
+        (found) => found.some(Option.isSome)
       )
 
-  const users = Effect.fnUntraced(function*(device: DeviceNumber, files: boolean) {
+  const users = Effect.fnUntraced(function*(device: DeviceNumber, useOfFiles: boolean) {
     const { sectors, parts } = yield* inSysfs(device)
     const devices = parts.map(({ major, minor }) => `${major}:${minor}`)
-    const found = yield* scan({ procRoot, sysRoot, devices, sectors, files })
-    const elsewhere = yield* Effect.forEach(found.namespaces, (namespace) => mountsElsewhere(namespace, parts))
+    const namespaces = yield* processes.namespaces
+    const open = yield* Effect.forEach(
+      yield* openFiles(namespaces, devices, useOfFiles),
+      ({ does, process }) => Effect.map(processes.nameOf(process), (name) => `${name} ${does}`)
+    )
+    const below = yield* loopsAndSwap({ devices, sectors, files: useOfFiles })
+    const withMounts = namespaces.filter((namespace) => !namespace.isKnown && hasMountOf(namespace, devices))
+    const elsewhere = yield* Effect.forEach(withMounts, (namespace) => mountsElsewhere(namespace, parts))
     const inTable = yield* Effect.forEach(parts, (one) => table.of(one))
     const held = yield* Effect.filter(parts, isActive)
-    const unseen = found.namespaces.length === 0 && inTable.every((mounts) => mounts.length === 0)
+    const unseen = withMounts.length === 0 && inTable.every((mounts) => mounts.length === 0)
     return [
-      ...found.users,
+      ...open,
+      ...below,
       ...elsewhere.flat(),
       ...inTable.slice(1).flat().map(({ path }) => `a partition of it is mounted at ${path}`),
       ...parts.flatMap(({ holders }) => holders),
@@ -107,19 +103,23 @@ export const makeHostUsers = Effect.fnUntraced(function*(
   })
 
   /** A copy of a mount that follows the host's, as in containers with propagation, goes away with it. */
-  const mountsElsewhere = Effect.fnUntraced(function*(
-    { process: owner, mountinfo }: Namespace,
-    parts: ReadonlyArray<DeviceNumber>
-  ) {
-    const mounts = parseMountInfo(mountinfo)
-    if (Option.isNone(mounts)) return yield* unknownUsers(`the mounts of ${owner} are not understood`)
-    const ofDevice = mounts.value.filter(({ device }) => parts.some((one) => sameDevice(one, device)))
-    const staying = yield* Effect.filter(
-      ofDevice,
-      (mount) => Effect.map(table.leads(mount, mounts.value), (leads) => !leads)
-    )
-    return staying.map(({ path }) => `${owner} has it mounted at ${path}`)
-  })
+  const mountsElsewhere = Effect.fnUntraced(
+    function*({ mounts, processes: inside }: Namespace, parts: ReadonlyArray<Part>) {
+      const all = parseMountInfo([...mounts.values()].map(({ line }) => line).join("\n"))
+      const [first] = inside
+      const owner = first === undefined ? "a namespace" : yield* processes.nameOf(first)
+      if (Option.isNone(all)) return yield* unknownUsers(`the mounts of ${owner} are not understood`)
+      const ofDevice = all.value.filter(({ device }) => parts.some((one) => sameDevice(one, device)))
+      const staying = yield* Effect.filter(
+        ofDevice,
+        (mount) => Effect.map(table.leads(mount, all.value), (leads) => !leads)
+      )
+      return staying.map(({ path }) => `${owner} has it mounted at ${path}`)
+    }
+  )
 
   return { of: (device, { files }) => users(device, files) } satisfies HostUsers
 })
+
+const hasMountOf = ({ mounts }: Namespace, devices: ReadonlyArray<string>) =>
+  [...mounts.values()].some(({ device }) => devices.includes(device))

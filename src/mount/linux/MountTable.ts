@@ -9,6 +9,8 @@ import { limits, unreadable } from "./Programs.ts"
 export interface MountTable {
   /** Mounts exactly at the path in this process's namespace, the visible one last. Links in the path are resolved. */
   at(path: string): Effect.Effect<ReadonlyArray<MountInfo>, MountTableUnreadable>
+  /** The same for a path out of the table, which is free of links. */
+  exactlyAt(path: string): Effect.Effect<ReadonlyArray<MountInfo>, MountTableUnreadable>
   /** All mounts in this namespace and in the host's, a mount that is in both once. */
   readonly all: Effect.Effect<ReadonlyArray<MountEntry>, MountTableUnreadable>
   /** Those of the device. */
@@ -48,13 +50,13 @@ export const makeMountTable = Effect.fnUntraced(function*(procRoot: string) {
       : yield* unreadable(`the mount table ${file} is not understood`)
   })
 
+  const exactlyAt = (path: string) =>
+    Effect.map(read("self"), ({ mounts }) => mounts.filter((mount) => mount.path === path))
+
   /** A path that is a mount point by its very name needs no look at the file system, which may hang. */
   const at = Effect.fnUntraced(function*(path: string) {
-    const { mounts } = yield* read("self")
-    const named = mounts.filter((mount) => mount.path === path)
-    if (named.length > 0) return named
-    const resolved = yield* resolve(path)
-    return mounts.filter((mount) => mount.path === resolved)
+    const named = yield* exactlyAt(path)
+    return named.length > 0 ? named : yield* Effect.flatMap(resolve(path), exactlyAt)
   })
 
   const resolve = (path: string) =>
@@ -81,6 +83,7 @@ export const makeMountTable = Effect.fnUntraced(function*(procRoot: string) {
 
   return {
     at,
+    exactlyAt,
     all: both(() => true),
     of: (device) => both((mount) => sameDevice(mount.device, device)),
     leads: (copy, others) =>

@@ -74,7 +74,7 @@ export const makeMounts = Effect.fnUntraced(function*(table: MountTable, targets
         Effect.mapError(({ message }) => failed("unmount", message))
       )
       if (result.code !== 0) yield* refusedUnmount(path, result)
-      const now = yield* table.at(path)
+      const now = yield* table.exactlyAt(top.path)
       if (now.length >= left.length) return yield* failed("unmount", `${path} is still mounted afterwards`)
       left = now
     }

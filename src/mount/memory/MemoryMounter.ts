@@ -50,6 +50,7 @@ const makeMounter = Effect.fnUntraced(function*() {
       ),
       Effect.mapError(({ message }) => failed("format", message))
     )
+    return uuid
   })
 
   const makeTarget = Effect.fnUntraced(function*(target: string) {

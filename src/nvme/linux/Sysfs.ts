@@ -1,5 +1,6 @@
-import { type Duration, Effect, Option } from "effect"
+import { Duration, Effect, Option } from "effect"
 import { Nqn } from "../../volume/Nqn.ts"
+import type { FabricUnreadable } from "../Errors.ts"
 import type { Controller, ControllerState, Subsystem } from "../NvmeFabric.ts"
 import { parseEndpoint } from "./Endpoint.ts"
 import { makeSysfsFiles, unreadable } from "./SysfsFiles.ts"
@@ -10,7 +11,7 @@ export interface SysfsOptions {
   readonly sysRoot: string
   /** The directory that device paths begin with. */
   readonly devRoot: string
-  /** The limit of each read. */
+  /** The limit of each look, however many files it reads, and of each write. */
   readonly readLimit: Duration.Input
 }
 
@@ -31,7 +32,7 @@ interface Controllers {
  * still being this volume's and its only one. Whoever wants all volumes asks once for all of them.
  */
 export const makeSysfs = Effect.fnUntraced(function*(options: SysfsOptions) {
-  const files = yield* makeSysfsFiles(options.readLimit)
+  const files = yield* makeSysfsFiles
   const namespaces = makeSysfsNamespaces(files, options)
   const controllerClass = `${options.sysRoot}/class/nvme`
   const directoryOf = (controller: string) => `${controllerClass}/${controller}`
@@ -106,15 +107,24 @@ export const makeSysfs = Effect.fnUntraced(function*(options: SysfsOptions) {
     return JSON.stringify(seen)
   })
 
+  const limited = <A>(look: Effect.Effect<A, FabricUnreadable>) =>
+    Effect.timeoutOrElse(look, {
+      duration: options.readLimit,
+      orElse: () => {
+        const limit = Duration.format(Duration.fromInputUnsafe(options.readLimit))
+        return unreadable(controllerClass, `no answer within ${limit}`)
+      }
+    })
+
   return {
-    controllers,
-    glance,
+    controllers: (wanted: (nqn: Nqn) => boolean) => limited(controllers(wanted)),
+    glance: limited(glance),
     /** The subsystem as it is behind these controllers of it. */
-    connection: Effect.fnUntraced(function*(nqn: Nqn, all: ReadonlyArray<Controller>) {
-      return { nqn, controllers: all, ...yield* namespaces.of(nqn, all) }
-    }),
+    connection: (nqn: Nqn, all: ReadonlyArray<Controller>) =>
+      limited(Effect.map(namespaces.of(nqn, all), (found) => ({ nqn, controllers: all, ...found }))),
     /** Has the kernel look at the controller's namespaces again, soon after this returns. */
-    rescan: (controller: string) => Effect.asVoid(files.write(directoryOf(controller), "rescan_controller", "1"))
+    rescan: (controller: string) =>
+      limited(Effect.asVoid(files.write(directoryOf(controller), "rescan_controller", "1")))
   }
 })
 

@@ -1,4 +1,5 @@
-import { Data, Duration, Effect, FileSystem, Option, type PlatformError, Schedule } from "effect"
+import { Data, Effect, FileSystem, Option, type PlatformError, Schedule } from "effect"
+import { errnoOf } from "../../linux/Errno.ts"
 import { FabricUnreadable } from "../Errors.ts"
 
 /** An entry is there and an attribute of it is not: the kernel is just making or removing it. */
@@ -11,31 +12,25 @@ class Vanished extends Data.TaggedError("Vanished") {}
 const tornPoll = Schedule.spaced("20 millis").pipe(Schedule.upTo({ times: 25 }))
 
 /**
- * Reads and writes of sysfs, each bounded by `limit`. What is not there is None; whatever else keeps a file from being read
- * is FabricUnreadable.
+ * Reads and writes of sysfs. What is not there is None; whatever else keeps a file from being read is FabricUnreadable. None
+ * has a limit: with one each, a look at all controllers takes twice the processor time, so whoever looks sets one for all.
  */
-export const makeSysfsFiles = Effect.fnUntraced(function*(limit: Duration.Input) {
+export const makeSysfsFiles = Effect.gen(function*() {
   const fs = yield* FileSystem.FileSystem
 
-  const bounded = <A>(path: string, access: Effect.Effect<A, PlatformError.PlatformError>) =>
+  const ifThere = <A>(path: string, access: Effect.Effect<A, PlatformError.PlatformError>) =>
     access.pipe(
       Effect.asSome,
-      Effect.catchIf(isGone, () => Effect.succeed(Option.none<A>())),
-      Effect.mapError((error) => unreadable(path, codeOf(error))),
-      Effect.timeoutOrElse({
-        duration: limit,
-        orElse: () =>
-          Effect.fail(unreadable(path, `no answer within ${Duration.format(Duration.fromInputUnsafe(limit))}`))
-      })
+      Effect.catch((error) => isGone(error) ? Effect.succeed(Option.none<A>()) : unreadable(path, codeOf(error)))
     )
 
   const attribute = (directory: string, name: string) =>
     Effect.map(
-      bounded(`${directory}/${name}`, fs.readFileString(`${directory}/${name}`)),
+      ifThere(`${directory}/${name}`, fs.readFileString(`${directory}/${name}`)),
       Option.map((text) => text.trim())
     )
 
-  const exists = (path: string) => Effect.map(bounded(path, fs.stat(path)), Option.isSome)
+  const exists = (path: string) => Effect.map(ifThere(path, fs.stat(path)), Option.isSome)
 
   /** The attribute of an entry that was listed a moment ago. None of the attributes that are asked for is ever empty. */
   const required = Effect.fnUntraced(function*(directory: string, name: string) {
@@ -51,7 +46,7 @@ export const makeSysfsFiles = Effect.fnUntraced(function*(limit: Duration.Input)
   return {
     attribute,
     required,
-    entries: (directory: string) => bounded(directory, fs.readDirectory(directory)),
+    entries: (directory: string) => ifThere(directory, fs.readDirectory(directory)),
     /**
      * Writes an attribute. It has to be opened for writing alone: those that trigger something cannot be read, not even by root.
      * sysfs answers the attempt to create a file with EACCES, so that of one that is gone means no more than that.
@@ -59,7 +54,7 @@ export const makeSysfsFiles = Effect.fnUntraced(function*(limit: Duration.Input)
     write: (directory: string, name: string, text: string) => {
       const path = `${directory}/${name}`
       return Effect.catchTag(
-        bounded(path, fs.writeFileString(path, text)),
+        ifThere(path, fs.writeFileString(path, text)),
         "FabricUnreadable",
         (error) => Effect.flatMap(exists(path), (there) => there ? Effect.fail(error) : Effect.succeedNone)
       )
@@ -68,10 +63,10 @@ export const makeSysfsFiles = Effect.fnUntraced(function*(limit: Duration.Input)
 })
 
 /** What `makeSysfsFiles` makes. */
-export type SysfsFiles = Effect.Success<ReturnType<typeof makeSysfsFiles>>
+export type SysfsFiles = Effect.Success<typeof makeSysfsFiles>
 
 const codeOf = ({ cause, reason }: PlatformError.PlatformError): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : reason._tag
+  cause === undefined ? reason._tag : errnoOf(cause)
 
 /** ENODEV: the attribute was removed between open and read (Linux, `kernfs_get_active`). */
 const isGone = (error: PlatformError.PlatformError) => error.reason._tag === "NotFound" || codeOf(error) === "ENODEV"

@@ -155,8 +155,8 @@ describe.skipIf(!hasTools)(`with real tools (skipped without ${tools.join(", ")}
           Effect.gen(function*() {
             const { device, mounter } = yield* real
             assert.deepStrictEqual(yield* mounter.probe(device), { _tag: "Empty" })
-            yield* mounter.format(device, fsType)
-            assert.deepInclude(yield* mounter.probe(device), { _tag: "Formatted", fsType })
+            const uuid = yield* mounter.format(device, fsType)
+            assert.deepStrictEqual(yield* mounter.probe(device), { _tag: "Formatted", fsType, uuid })
             yield* mounter.check(device, fsType)
           })
       )

@@ -20,13 +20,14 @@ describe("Filesystems", () => {
     it.effect("nothing is forced or discarded when formatting", () =>
       Effect.gen(function*() {
         const { device, lines, run } = yield* answering({})
-        for (const fsType of ["ext4", "ext3", "xfs"] as const) {
-          yield* run((mounter) => mounter.format(device, fsType))
-        }
+        const [first, second, third] = yield* Effect.forEach(
+          ["ext4", "ext3", "xfs"] as const,
+          (fsType) => run((mounter) => mounter.format(device, fsType))
+        )
         assert.deepStrictEqual(yield* lines, [
-          `mkfs.ext4 -q -m 0 -E nodiscard,lazy_itable_init=1,lazy_journal_init=0 -- ${device.path}`,
-          `mkfs.ext3 -q -m 0 -E nodiscard -- ${device.path}`,
-          `mkfs.xfs -q -K -- ${device.path}`
+          `mkfs.ext4 -q -m 0 -E nodiscard,lazy_itable_init=1,lazy_journal_init=0 -U ${first} -- ${device.path}`,
+          `mkfs.ext3 -q -m 0 -E nodiscard -U ${second} -- ${device.path}`,
+          `mkfs.xfs -q -K -m uuid=${third} -- ${device.path}`
         ])
       }))
 

@@ -30,8 +30,7 @@ describe.concurrent("a first connect", () => {
             `--hostid=${target.hostId}`,
             "--ctrl-loss-tmo=-1",
             "--reconnect-delay=5"
-          ],
-          stdin: ""
+          ]
         }])
         const device = Option.getOrThrow(yield* fabric.device(nqn))
         assert.strictEqual(device.sizeBytes, GiB)

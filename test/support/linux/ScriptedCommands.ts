@@ -1,5 +1,5 @@
 import { Effect, Layer, Ref } from "effect"
-import { CommandFailed, type CommandOptions, type CommandResult, HostCommand } from "../../../src/linux/HostCommand.ts"
+import { CommandFailed, type CommandResult, HostCommand } from "../../../src/linux/HostCommand.ts"
 
 /** What a scripted program does: parts of a result (exit code 0 and no output otherwise), or a failure to run. */
 export type Reaction = Partial<CommandResult> | CommandFailed
@@ -8,7 +8,6 @@ export type Reaction = Partial<CommandResult> | CommandFailed
 export interface Run {
   readonly program: string
   readonly args: ReadonlyArray<string>
-  readonly stdin: string
 }
 
 /**
@@ -20,8 +19,8 @@ export const scriptedCommands = Effect.fnUntraced(function*(
 ) {
   const runs = yield* Ref.make<ReadonlyArray<Run>>([])
   const layer = Layer.succeed(HostCommand, {
-    run: Effect.fnUntraced(function*(program: string, args: ReadonlyArray<string>, { stdin = "" }: CommandOptions) {
-      const run = { program, args, stdin }
+    run: Effect.fnUntraced(function*(program: string, args: ReadonlyArray<string>) {
+      const run = { program, args }
       yield* Ref.update(runs, (all) => [...all, run])
       const answer = react(run)
       const reaction = Effect.isEffect(answer) ? yield* answer : answer ?? notInstalled(program)

@@ -37,7 +37,7 @@ export const makeLook = Effect.fnUntraced(function*(validFor: Duration.Duration)
 })
 
 /** For so long what a glance shows unchanged is not read again in full. */
-const trustGlance = Duration.seconds(30)
+const trustGlance = Duration.minutes(1)
 
 /** All of sysfs is read only when a glance shows that something has changed, while anything is not well, and now and then. */
 const makeSubsystems = Effect.gen(function*() {

@@ -5,7 +5,7 @@ import { StageRecords } from "../../../mount/StageRecords.ts"
 import { NvmeFabric } from "../../../nvme/NvmeFabric.ts"
 import { staleRecoveriesTotal } from "../../../observability/Metrics.ts"
 import type { VolumeId } from "../../../volume/VolumeId.ts"
-import type { VolumeLock } from "../../../volume/VolumeLock.ts"
+import type { VolumeBusy, VolumeLock } from "../../../volume/VolumeLock.ts"
 import type { NodeConfig } from "../Config.ts"
 import { exclusively } from "../Volume.ts"
 import type { Board, Watched } from "./Board.ts"
@@ -68,9 +68,12 @@ const poll = Effect.fnUntraced(
     const { board, config } = watch
     const watched = yield* board.get(id)
     if (Option.isNone(watched)) return
-    const { mountPath, recheckAt, record } = watched.value
+    const { connection, mountPath, problem, recheckAt, record } = watched.value
     const sight = sightOf(yield* watch.look, record.nqn, mountPath)
-    if (hasChanged(watched.value, sight) || (yield* Clock.currentTimeMillis) >= recheckAt) yield* examine(watch, id)
+    const isDue = (yield* Clock.currentTimeMillis) >= recheckAt
+    const isWell = connection === "live" && Option.isNone(problem)
+    if (hasChanged(watched.value, sight) || isDue && !isWell) yield* examine(watch, id)
+    else if (isDue) yield* recheck(watch, record)
     const gone = Option.filter(yield* board.get(id), ({ connection }) => connection === "gone")
     if (Option.isNone(gone) || gone.value.record.connection === undefined) return
     yield* reconnect(config.node, board, gone.value.record)
@@ -92,9 +95,18 @@ const hasChanged = ({ connection, problem, record }: Watched, sight: Sight) => {
 
 /** Looks at the volume as it is now, under its lock. A volume that is being worked on is looked at next time. */
 const examine = (watch: Watch, id: VolumeId) =>
-  exclusively(watch.config.node, id)(lookClosely(watch, id)).pipe(
-    Effect.catchTag("VolumeBusy", () => Effect.logDebug("a volume is not looked at while a call works on it"))
-  )
+  lookClosely(watch, id).pipe(exclusively(watch.config.node, id), leftWhileBusy)
+
+const leftWhileBusy = <E, R>(look: Effect.Effect<void, E | VolumeBusy, R>) =>
+  Effect.catchTag(look, "VolumeBusy", () => Effect.logDebug("a volume is not looked at while a call works on it"))
+
+/** What shows of a volume is well: only what does not show is asked for, which all of sysfs need not be read for. */
+const recheck = ({ board, config }: Watch, { mode, stagingPath, volumeId }: StageRecord) =>
+  Effect.gen(function*() {
+    const problem = mode._tag === "Filesystem" ? yield* hiddenProblem(stagingPath) : Option.none<Problem>()
+    if (Option.isSome(problem)) yield* noteProblem(board, volumeId, problem)
+    yield* board.change(volumeId, { recheckAt: yield* recheckTime(Option.isSome(problem) ? "troubled" : "healthy") })
+  }).pipe(exclusively(config.node, volumeId), leftWhileBusy)
 
 const lookClosely = Effect.fnUntraced(function*({ board, config }: Watch, id: VolumeId) {
   const fabric = yield* NvmeFabric
