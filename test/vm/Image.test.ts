@@ -22,6 +22,9 @@ const programs = (await readFile(join(root, "image/programs.txt"), "utf8")).spli
   .filter((line) => !line.startsWith("#"))
   .flatMap((line) => line.split(/ +/).slice(1, 2))
 
+/** Those of the image's own making, and the shell that starts two of the others: it has no version to tell. */
+const unlisted = ["node", "rds-csi", "sh"]
+
 const imageCluster = Layer.unwrap(
   Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
@@ -83,8 +86,7 @@ describe.skipIf(!canRun)("the image's files on a real kernel, in a container as 
         yield* isClean(nodeA, volume)
       }))
 
-    // A remount counts in the namespace of the plugin alone: the mount that the host gets, and so the pod, stays writable.
-    it.effect.fails("a pod that may only read, beside one that writes", () => readerBesideWriter(pvc(12)))
+    it.effect("a pod that may only read, beside one that writes", () => readerBesideWriter(pvc(12)))
 
     it.effect("SIGTERM ends it, and the next container goes on with an ext3 volume that is in use", () =>
       Effect.gen(function*() {
@@ -107,7 +109,7 @@ describe.skipIf(!canRun)("the image's files on a real kernel, in a container as 
     it.effect("each program of programs.txt was needed, and no other", () =>
       Effect.gen(function*() {
         const { nodeA } = yield* Cluster
-        assert.deepStrictEqual(yield* startedIn(nodeA.vm), [...programs, "node", "rds-csi"].sort())
+        assert.deepStrictEqual(yield* startedIn(nodeA.vm), [...programs, ...unlisted].sort())
       }))
   })
 })
