@@ -22,6 +22,9 @@ const programs = (await readFile(join(root, "image/programs.txt"), "utf8")).spli
   .filter((line) => !line.startsWith("#"))
   .flatMap((line) => line.split(/ +/).slice(1, 2))
 
+/** Run only when a lost device cannot be unmounted, to find who works on it. */
+const rare = new Set(["grep"])
+
 const imageCluster = Layer.unwrap(
   Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
@@ -104,10 +107,11 @@ describe.skipIf(!canRun)("the image's files on a real kernel, in a container as 
         yield* isClean(nodeA, volume)
       }))
 
-    it.effect("each program of programs.txt was needed, and no other", () =>
+    it.effect("the programs of programs.txt were run, and no others", () =>
       Effect.gen(function*() {
         const { nodeA } = yield* Cluster
-        assert.deepStrictEqual(yield* startedIn(nodeA.vm), [...programs, "node", "rds-csi"].sort())
+        const expected = [...programs.filter((name) => !rare.has(name)), "node", "rds-csi"]
+        assert.deepStrictEqual(yield* startedIn(nodeA.vm), expected.sort())
       }))
   })
 })
