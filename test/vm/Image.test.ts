@@ -25,6 +25,9 @@ const programs = (await readFile(join(root, "image/programs.txt"), "utf8")).spli
 /** Those of the image's own making, and the shell that starts two of the others: it has no version to tell. */
 const unlisted = ["node", "rds-csi", "sh"]
 
+/** Run only when a lost device cannot be unmounted, to find who works on it. */
+const rare = new Set(["grep"])
+
 const imageCluster = Layer.unwrap(
   Effect.gen(function*() {
     const files = yield* FileSystem.FileSystem
@@ -106,10 +109,11 @@ describe.skipIf(!canRun)("the image's files on a real kernel, in a container as 
         yield* isClean(nodeA, volume)
       }))
 
-    it.effect("each program of programs.txt was needed, and no other", () =>
+    it.effect("the programs of programs.txt were run, and no others", () =>
       Effect.gen(function*() {
         const { nodeA } = yield* Cluster
-        assert.deepStrictEqual(yield* startedIn(nodeA.vm), [...programs, ...unlisted].sort())
+        const expected = [...programs.filter((name) => !rare.has(name)), ...unlisted]
+        assert.deepStrictEqual(yield* startedIn(nodeA.vm), expected.sort())
       }))
   })
 })
