@@ -40,6 +40,17 @@ export const run = async (
   }
 }
 
+/** What a program writes to stdout; throws what it said when it fails. */
+export const must = async (
+  command: ReadonlyArray<string>,
+  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {}
+): Promise<string> => {
+  const [program = "", ...args] = command
+  const { code, output, stdout } = await run([program, ...args], options)
+  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}:\n${output}`)
+  return stdout
+}
+
 /** Whether `program` can be found on PATH. */
 export const installed = async (program: string): Promise<boolean> => {
   const places = path.split(delimiter).map((folder) => join(folder, program))

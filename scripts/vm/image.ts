@@ -5,7 +5,7 @@
 import { chmod, copyFile, cp, glob, mkdir, readFile, rename, rm, symlink } from "node:fs/promises"
 import { basename, join } from "node:path"
 import { contentName, kept } from "../kept.ts"
-import { installed, root, run } from "../run.ts"
+import { installed, must, root } from "../run.ts"
 
 /** Files of a built image. */
 export interface VmImage {
@@ -195,13 +195,4 @@ export const makeDisk = async (directory: string, file: string, spareMiB: number
   const [used = "0"] = (await must(["du", "-sk", directory])).split("\t")
   const sizeKiB = Math.ceil(Number(used) * 1.1) + spareMiB * 1024
   await must(["mkfs.ext4", "-q", "-O", "^has_journal", "-d", directory, file, `${sizeKiB}k`])
-}
-
-const must = async (
-  command: readonly [string, ...ReadonlyArray<string>],
-  options: { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> } = {}
-): Promise<string> => {
-  const { code, output, stdout } = await run(command, options)
-  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}:\n${output}`)
-  return stdout
 }

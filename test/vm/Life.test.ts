@@ -1,17 +1,12 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { crc32 } from "node:zlib"
-import { VolumeUsage_Unit as Unit } from "../../src/csi/gen/csi_pb.ts"
-import { insist } from "../support/Insist.ts"
-import { GiB, pvc } from "../support/Requests.ts"
+import { pvc } from "../support/Requests.ts"
 import { Cluster } from "./support/Cluster.ts"
-import { startWriter, wrongBlocks } from "./support/Initiator.ts"
+import { wrongBlocks } from "./support/Initiator.ts"
+import { blockLife, fileSystemLife, readerBesideWriter, writeSome } from "./support/Lives.ts"
 import { prepared } from "./support/Machines.ts"
-import type { NodePlugin } from "./support/NodePlugin.ts"
 import { attach, formatted, isClean, mountsAt, raw, refused } from "./support/Volumes.ts"
-
-const writeSome = (plugin: NodePlugin, path: string, seed: string) =>
-  Effect.flatMap(startWriter(plugin.vm, path, seed, 1), ({ written }) => written)
 
 /**
  * The label of a physical volume, for the second sector, in base64 (LVM2, lib/label/label.h): its checksum is a CRC-32 that
@@ -33,77 +28,15 @@ describe.skipIf(prepared === undefined)("volumes on a real kernel", () => {
     for (const [number, fsType] of (["ext4", "xfs"] as const).entries()) {
       it.effect(
         `${fsType}: data, repeated calls, growth online, usage, and the data again after a second stage`,
-        Effect.fnUntraced(
-          function*() {
-            const { claim, controller, nodeA } = yield* Cluster
-            const { vm } = nodeA
-            const volume = yield* claim(pvc(number), formatted(fsType), [nodeA])
-            const { expand, path, publish, stage, staging, stats, unpublish, unstage } = yield* attach(
-              nodeA,
-              volume,
-              "pod"
-            )
-            const { blocks } = yield* writeSome(nodeA, `${path}/data`, fsType)
-
-            yield* stage
-            yield* publish("pod")
-            assert.strictEqual(yield* mountsAt(vm, path), 1)
-            assert.strictEqual(yield* mountsAt(vm, staging), 1)
-            assert.strictEqual(yield* vm.sh(`stat -f -c %T ${path}`), fsType === "ext4" ? "ext2/ext3" : "xfs")
-
-            yield* controller.expand(volume.volumeId, 2n * GiB)
-            yield* expand(2n * GiB, "pod")
-            const usage = (yield* stats("pod")).usage.find(({ unit }) => unit === Unit.BYTES)
-            assert.isAbove(Number(usage?.total), 1.8 * Number(GiB))
-            assert.isAtLeast(Number(usage?.used), blocks * 4096)
-
-            yield* unpublish("pod")
-            assert.strictEqual(yield* vm.sh(`ls -d ${path} 2>/dev/null || true`), "")
-            yield* unstage
-            yield* isClean(nodeA, volume)
-
-            yield* stage
-            yield* publish("pod")
-            assert.strictEqual(yield* wrongBlocks(vm, `${path}/data`, fsType, blocks), 0)
-            yield* publish("reader", true)
-            assert.strictEqual(
-              yield* vm.sh(`touch ${nodeA.volume(volume).target("reader")}/no 2>/dev/null || echo refused`),
-              "refused"
-            )
-            yield* Effect.forEach(["pod", "reader"], unpublish)
-            yield* unstage
-            yield* insist(controller.unpublish(volume.volumeId, vm.name))
-            yield* insist(controller.remove(volume.volumeId))
-          }
-        )
+        () => fileSystemLife(fsType, pvc(number))
       )
     }
 
+    it.effect("a pod that may only read, beside one that writes", () => readerBesideWriter(pvc(5)))
+
     it.effect(
       "block: data, growth online, size, and no mount of a device node (trap: /dev bound into pods)",
-      Effect.fnUntraced(
-        function*() {
-          const { claim, controller, nodeA } = yield* Cluster
-          const { vm } = nodeA
-          const volume = yield* claim(pvc(10), raw, [nodeA])
-          const { expand, path, publish, stats, unpublish, unstage } = yield* attach(nodeA, volume, "pod")
-          const { blocks } = yield* writeSome(nodeA, path, "block")
-          yield* publish("pod")
-          assert.strictEqual(yield* vm.sh(`stat -c %F ${path}`), "block special file")
-          assert.strictEqual(yield* mountsAt(vm, path), 0)
-
-          yield* controller.expand(volume.volumeId, 2n * GiB)
-          yield* expand(2n * GiB, "pod")
-          assert.strictEqual(yield* vm.sh(`blockdev --getsize64 ${path}`), `${2n * GiB}`)
-          assert.strictEqual((yield* stats("pod")).usage[0]?.total, 2n * GiB)
-          assert.strictEqual(yield* wrongBlocks(vm, path, "block", blocks), 0)
-
-          yield* unpublish("pod")
-          assert.strictEqual(yield* vm.sh(`ls -d ${path} 2>/dev/null || true`), "")
-          yield* unstage
-          yield* isClean(nodeA, volume)
-        }
-      )
+      () => blockLife(pvc(10))
     )
 
     it.effect(

@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /** Those that take longest first, so that no worker ends long after the other. */
-const longest = ["Outages", "Crash", "Snapshots", "Nodes", "Life", "Sanity"]
+const longest = ["Outages", "Crash", "Snapshots", "Nodes", "Life", "Sanity", "Image"]
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: Array<TestSpecification>): Promise<Array<TestSpecification>> {

@@ -51,16 +51,27 @@ export const makeMounts = Effect.fnUntraced(function*(table: MountTable, targets
   }, Effect.uninterruptible)
 
   const bindMount = Effect.fnUntraced(function*(source: string, target: string, readOnly: boolean, from: MountInfo) {
-    yield* succeeds("bind")(run("mount", ["--bind", "--", source, target]))
+    const isBound = readOnly && !from.readOnly && (yield* bindReadOnly(source, target, from))
+    if (!isBound) yield* succeeds("bind")(run("mount", ["--bind", "--", source, target]))
     yield* Effect.tapError(finishBind(target, readOnly, from), () => undo(target))
   })
 
-  /** Linux ignores `ro` in the call that binds, and a remount drops every option that it is not given (mount(2)). */
+  /**
+   * Linux ignores `ro` in the call that binds (mount(2)), and a remount counts in one mount namespace: after a remount in the
+   * plugin's container the host's copy, which pods get, would stay writable. So the source becomes read-only in a namespace
+   * that nobody else is in, and is bound there: a copy has its original's options wherever it gets to. Says whether that is here;
+   * where namespaces share no mounts it is not, and then no other copy stays writable.
+   */
+  const bindReadOnly = Effect.fnUntraced(function*(source: string, target: string, from: MountInfo) {
+    const before = yield* look("bind")(table.at(target))
+    yield* succeeds("bind")(run("unshare", [...shortNamespace, readOnlyOptions(from), source, target]))
+    return (yield* look("bind")(table.at(target))).length > before.length
+  })
+
   const finishBind = Effect.fnUntraced(function*(target: string, readOnly: boolean, from: MountInfo) {
     const made = yield* verify("bind", target, from.device)
     if (!readOnly || made.readOnly) return
-    const options = ["remount", "bind", "ro", ...made.options.filter((option) => option !== "rw")]
-    yield* succeeds("bind")(run("mount", ["-o", options.join(","), "--", target]))
+    yield* succeeds("bind")(run("mount", ["-o", readOnlyOptions(made), "--", target]))
     if (!(yield* verify("bind", target, from.device)).readOnly) {
       return yield* failed("bind", `${target} stayed writable`)
     }
@@ -99,6 +110,15 @@ export const makeMounts = Effect.fnUntraced(function*(table: MountTable, targets
       )
   } satisfies Mounts
 })
+
+const bindRemounted = "mount -o \"$1\" -- \"$2\"; mount --bind -- \"$2\" \"$3\""
+
+/** A namespace with the mounts of this one, for two commands. */
+const shortNamespace = ["--mount", "--propagation", "unchanged", "sh", "-euc", bindRemounted, "sh"]
+
+/** A remount drops every option that it is not given. */
+const readOnlyOptions = ({ options }: MountInfo) =>
+  ["remount", "bind", "ro", ...options.filter((option) => option !== "rw")].join(",")
 
 const look = (operation: string) => <A>(self: Effect.Effect<A, MountTableUnreadable>) =>
   Effect.mapError(self, ({ message }) => failed(operation, message))

@@ -11,10 +11,13 @@ const staging = "20 1 259:1 / /staging rw,nosuid shared:9 - ext4 /dev/nvme0n1 rw
 const target = (options = "rw,nosuid", id = 21, parent = 1) =>
   `${id} ${parent} 259:1 / /target ${options} shared:9 - ext4 /dev/nvme0n1 rw`
 
+const bindsReadOnly = "unshare --mount --propagation unchanged sh -euc " +
+  `mount -o "$1" -- "$2"; mount --bind -- "$2" "$3" sh remount,bind,ro,nosuid /staging /target`
+
 type Tables = Parameters<Effect.Success<ReturnType<typeof hostFixture>>["setMounts"]>
 
 /**
- * A host whose mount tables are set by what its programs are scripted to do: each run of mount or umount takes the next
+ * A host whose mount tables are set by what its programs are scripted to do: each run of mount, umount or unshare takes the next
  * step, its answer and the tables from then on. Targets are always directories.
  */
 const scripted = Effect.fnUntraced(function*(
@@ -33,9 +36,12 @@ const scripted = Effect.fnUntraced(function*(
   })
   const run = <A, E>(use: (mounter: Mounter["Service"]) => Effect.Effect<A, E>) =>
     Effect.provide(Mounter.use(use), fixture.mounter(layer))
-  const changes = Effect.map(runs, (all) =>
-    all.filter(({ program }) => ["mount", "umount"].includes(program))
-      .map(({ program, args }) => [program, ...args].join(" ")))
+  const changes = Effect.map(
+    runs,
+    (all) =>
+      all.filter(({ program }) => ["mount", "umount", "unshare"].includes(program))
+        .map(({ program, args }) => [program, ...args].join(" "))
+  )
   const mount = run((mounter) => mounter.mount({ device, path: "/staging", fsType: "xfs", flags: ["nosuid", "ro"] }))
   const bind = (readOnly: boolean) =>
     run((mounter) => mounter.bind({ source: "/staging", target: "/target", readOnly }))
@@ -107,14 +113,23 @@ describe("Mounts", () => {
         }))
     }
 
-    it.effect("a read-only bind is made and then remounted with all its options", () =>
+    it.effect("a read-only bind is one from the start, with all options (trap: a remount is not seen by the host)", () =>
+      Effect.gen(function*() {
+        const { bind, changes } = yield* scripted([[root, staging]], [[{}, [root, staging, target("ro,nosuid")]]])
+        yield* bind(true)
+        assert.deepStrictEqual(yield* changes, [bindsReadOnly])
+      }))
+
+    it.effect("where namespaces share no mounts a read-only bind is made and then remounted", () =>
       Effect.gen(function*() {
         const { bind, changes } = yield* scripted([[root, staging]], [
+          [{}],
           [{}, [root, staging, target()]],
           [{}, [root, staging, target("ro,nosuid")]]
         ])
         yield* bind(true)
         assert.deepStrictEqual(yield* changes, [
+          bindsReadOnly,
           "mount --bind -- /staging /target",
           "mount -o remount,bind,ro,nosuid -- /target"
         ])
@@ -123,7 +138,7 @@ describe("Mounts", () => {
     it.effect("a bind that stays writable is undone", () =>
       Effect.gen(function*() {
         const bound = [root, staging, target()]
-        const { bind, changes } = yield* scripted([[root, staging]], [[{}, bound], [{}], [{}, [root, staging]]])
+        const { bind, changes } = yield* scripted([[root, staging]], [[{}], [{}, bound], [{}], [{}, [root, staging]]])
         assert.include((yield* Effect.flip(bind(true))).message, "stayed writable")
         assert.strictEqual((yield* changes).at(-1), "umount --no-canonicalize -- /target")
       }))

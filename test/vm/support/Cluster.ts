@@ -5,8 +5,9 @@ import { insist } from "../../support/Insist.ts"
 import type { CreateFields } from "../../support/Requests.ts"
 import { base, runDriver } from "../../support/TestCluster.ts"
 import { type Appliance, makeAppliance } from "./Appliance.ts"
+import { inContainer } from "./Container.ts"
 import { applianceAddress, Machines, sshPort } from "./Machines.ts"
-import { type Claim, makeNodePlugin, type NodePlugin } from "./NodePlugin.ts"
+import { type Claim, makeNodePlugin, type NodePlugin, type PluginStart } from "./NodePlugin.ts"
 
 const publish = Controller.method.controllerPublishVolume
 
@@ -34,9 +35,20 @@ export class Cluster extends Context.Service<Cluster, {
   static readonly oneNode = Layer.suspend(() => clusterOf({ nodes: 1 }))
   /** The same, with Btrfs on the appliance. */
   static readonly oneNodeOnBtrfs = Layer.suspend(() => clusterOf({ nodes: 1, fs: "btrfs" }))
+  /** With node A alone, whose plugin runs in the image on that disk. */
+  static readonly oneNodeInImage = (disk: string) =>
+    clusterOf({ nodes: 1, start: inContainer, machines: Machines.withDisk(disk) })
 }
 
-const clusterOf = ({ fs, nodes }: { readonly nodes: 1 | 2; readonly fs?: "btrfs" }) =>
+interface ClusterOptions {
+  readonly nodes: 1 | 2
+  readonly fs?: "btrfs"
+  /** Of node A. */
+  readonly start?: PluginStart
+  readonly machines?: typeof Machines.layer
+}
+
+const clusterOf = ({ fs, machines: layer = Machines.layer, nodes, start }: ClusterOptions) =>
   Layer.effect(
     Cluster,
     Effect.gen(function*() {
@@ -45,7 +57,7 @@ const clusterOf = ({ fs, nodes }: { readonly nodes: 1 | 2; readonly fs?: "btrfs"
       yield* Effect.forEach([rds, ...on], (vm) => vm.powerOn, { concurrency: 3, discard: true })
       const files = yield* FileSystem.FileSystem
       const appliance = yield* makeAppliance(rds, fs)
-      const nodeA = yield* makeNodePlugin(machines.nodeA)
+      const nodeA = yield* makeNodePlugin(machines.nodeA, start)
       const nodeB = yield* makeNodePlugin(machines.nodeB)
       const startController = Effect.gen(function*() {
         const { hostKey } = yield* appliance.start
@@ -82,4 +94,4 @@ const clusterOf = ({ fs, nodes }: { readonly nodes: 1 | 2; readonly fs?: "btrfs"
           }).pipe(Effect.orDie)
       }
     })
-  ).pipe(Layer.provideMerge(Machines.layer))
+  ).pipe(Layer.provideMerge(layer))

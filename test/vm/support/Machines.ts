@@ -2,7 +2,7 @@ import { NodeServices } from "@effect/platform-node"
 import { Context, Effect, FileSystem, Layer } from "effect"
 import { inject } from "vitest"
 import { type Lan, makeLan } from "./Lan.ts"
-import { makeVm, type Vm } from "./Vm.ts"
+import { makeVm, type Vm, type VmOptions } from "./Vm.ts"
 
 /** What scripts/vm/setup.ts has prepared; undefined when this machine lacks the programs. */
 export const prepared = inject("vm")
@@ -21,7 +21,13 @@ export class Machines extends Context.Service<Machines, {
   readonly nodeA: Vm
   readonly nodeB: Vm
 }>()("test/vm/Machines") {
-  static readonly layer = Layer.effect(
+  static readonly layer = Layer.suspend(() => machinesWith())
+  /** With a read-only disk more in node A. */
+  static readonly withDisk = (extraDisk: string) => machinesWith(extraDisk)
+}
+
+const machinesWith = (extraDisk?: string) =>
+  Layer.effect(
     Machines,
     Effect.gen(function*() {
       if (prepared === undefined) return yield* Effect.die("nothing was prepared")
@@ -29,19 +35,19 @@ export class Machines extends Context.Service<Machines, {
       const directory = yield* files.makeTempDirectoryScoped({ prefix: "rds-csi-vm-" })
       const lan = makeLan(directory)
       const make = Effect.fnUntraced(
-        function*(name: string, number: number, modules: ReadonlyArray<string>, ports: ReadonlyArray<number>) {
+        function*(name: string, number: number, more: Pick<VmOptions, "extraDisk" | "modules" | "ports">) {
           const socket = yield* lan.socketOf(name)
           const address = `${addressOf(number)}/24`
-          return yield* makeVm({ ...prepared, name, number, address, modules, ports, directory, lan: socket })
+          return yield* makeVm({ ...prepared, ...more, name, number, address, directory, lan: socket })
         }
       )
-      const rds = yield* make("rds", 1, ["nvmet-tcp"], [sshPort])
-      const nodeA = yield* make("node-a", 2, ["nvme-tcp", "xfs"], [csiPort])
-      const nodeB = yield* make("node-b", 3, ["nvme-tcp", "xfs"], [csiPort])
+      const ofNode = { modules: ["nvme-tcp", "xfs"], ports: [csiPort] }
+      const rds = yield* make("rds", 1, { modules: ["nvmet-tcp"], ports: [sshPort] })
+      const nodeA = yield* make("node-a", 2, { ...ofNode, extraDisk })
+      const nodeB = yield* make("node-b", 3, ofNode)
       return { directory, lan, rds, nodeA, nodeB }
     })
   ).pipe(Layer.provideMerge(NodeServices.layer))
-}
 
 const addressOf = (number: number) => `10.77.0.${number}`
 

@@ -23,8 +23,19 @@ export interface Claim {
 /** The node plugin of a machine. */
 export type NodePlugin = Effect.Success<ReturnType<typeof makeNodePlugin>>
 
+/** The command that starts it on a machine of that name, with these flags besides; its socket is the agent's. */
+export type PluginStart = (machine: string, flags: ReadonlyArray<string>) => ReadonlyArray<string>
+
+/** The bundle, with the programs of the machine. */
+const onMachine: PluginStart = (machine, flags) =>
+  [
+    ["node", "/programs/dist/rds-csi.js", "node", `--node-id=${machine}`, "--endpoint=unix:///run/rds-csi/csi.sock"],
+    ["--state-dir=/var/lib/rds-csi", `--metrics-address=${metricsAddress}`, "--log-format=json"],
+    ["--node-events=none", ...flags]
+  ].flat()
+
 /** A node plugin that does not run yet. */
-export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
+export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm, command: PluginStart = onMachine) {
   const scope = yield* Scope.Scope
   const running = yield* Ref.make<
     | { readonly client: GrpcClient; readonly pid: number; readonly log: string; readonly life: Scope.Closeable }
@@ -52,11 +63,7 @@ export const makeNodePlugin = Effect.fnUntraced(function*(vm: Vm) {
 
   const startWith = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
     const life = yield* Scope.fork(scope)
-    const { log, outcome, pid } = yield* vm.start([
-      ["node", "/programs/dist/rds-csi.js", "node", `--node-id=${vm.name}`, "--endpoint=unix:///run/rds-csi/csi.sock"],
-      ["--state-dir=/var/lib/rds-csi", `--metrics-address=${metricsAddress}`, "--log-format=json"],
-      ["--node-events=none", ...flags]
-    ].flat())
+    const { log, outcome, pid } = yield* vm.start(command(vm.name, flags))
     const client = yield* connect(`127.0.0.1:${vm.port(csiPort)}`).pipe(Scope.provide(life))
     const ready = client.call(Identity.method.probe, {}, { deadline: "5 seconds" }).pipe(
       Effect.retry(Schedule.spaced("200 millis")),

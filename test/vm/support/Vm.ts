@@ -17,6 +17,8 @@ export interface VmOptions {
   readonly image: VmImage
   /** Read-only disk with what is tested, at /programs. */
   readonly programs: string
+  /** A read-only disk more, which it does not mount. */
+  readonly extraDisk?: string | undefined
   /** For the machine's own disk (at /var/lib) and its console. */
   readonly directory: string
   /** Socket of the LAN. */
@@ -112,7 +114,7 @@ export const makeVm = Effect.fnUntraced(function*(options: VmOptions) {
 
 /** Emulated: hardware virtualisation is not to be had everywhere, and two ways would be two behaviours. */
 const qemu = (options: VmOptions, ports: ReadonlyMap<number, number>, disk: string, consoleFile: string) => {
-  const { image, lan, name, number, programs } = options
+  const { extraDisk, image, lan, name, number, programs } = options
   const forwards = [...ports].map(([guest, host]) => `,hostfwd=tcp:127.0.0.1:${host}-:${guest}`).join("")
   const drive = (id: string, file: string, more = "") => [
     "-drive",
@@ -136,6 +138,7 @@ const qemu = (options: VmOptions, ports: ReadonlyMap<number, number>, disk: stri
       drive("root", image.disk, ",readonly=on"),
       drive("programs", programs, ",readonly=on"),
       drive("state", disk),
+      extraDisk === undefined ? [] : drive("extra", extraDisk, ",readonly=on"),
       ["-netdev", `user,id=management,restrict=on,ipv6=off${forwards}`, ...card("management", "52:54:00:00:00:01")],
       ["-netdev", `stream,id=lan,server=off,addr.type=unix,addr.path=${lan}`],
       card("lan", `52:54:00:00:01:${number.toString(16).padStart(2, "0")}`)

@@ -7,7 +7,7 @@ import type { Claim, NodePlugin } from "./NodePlugin.ts"
 import type { Vm } from "./Vm.ts"
 
 /** ReadWriteOnce with that file system. */
-export const formatted = (fsType: "ext4" | "xfs"): Claim["volumeCapability"] => ({
+export const formatted = (fsType: "ext3" | "ext4" | "xfs"): Claim["volumeCapability"] => ({
   ...filesystem,
   accessType: { case: "mount", value: { fsType } }
 })
