@@ -179,7 +179,7 @@ layer(cluster, { excludeTestServices: true })("the retry ends as an undisturbed 
     it.effect(`the controller is killed with -9 at any moment of ${operation.title}`, () =>
       Effect.gen(function*() {
         const { client, killAndRestart } = yield* Controller
-        yield* survives({ operation, rules: each(3, rules), disturb: () => killAndRestart, client, first: 100 * i })
+        yield* survives({ operation, rules: each(5, rules), disturb: () => killAndRestart, client, first: 100 * i })
       }))
 
     it.effect(`the client cancels ${operation.title} at any moment`, () =>

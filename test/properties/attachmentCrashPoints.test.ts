@@ -168,14 +168,14 @@ describe("whatever goes wrong, and wherever: no two writers, no holder lost, one
   it.each(Object.entries(acts))("%s", (_, act) => {
     const { requests, steps } = measure(act)
     assert.isAbove(steps, 0)
-    for (const step of each(3, upTo(steps))) {
+    for (const step of each(5, upTo(steps))) {
       const restarted = perform(act, crashAt(step, startBoth))
       assert.isEmpty(comeToRest(restarted), `killed before step ${step} and restarted`)
       const replaced = perform(act, crashAt(step, (world) => world.lead((index) => index === 1)))
       assert.isEmpty(comeToRest(replaced), `killed before step ${step}, and the other replica took over`)
     }
     // Of four faults each third: all of them come up.
-    for (const { fault, request } of each(3, upTo(requests).flatMap(faultsAt))) {
+    for (const { fault, request } of each(5, upTo(requests).flatMap(faultsAt))) {
       const world = perform(act, ({ replicas: [replica] }) => {
         replica?.client.faults.push(...upTo(request).map(() => undefined), fault)
       })

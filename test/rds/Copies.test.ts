@@ -329,7 +329,7 @@ const readings: ReadonlyArray<Partial<Unsure>> = [
 ]
 
 quietly("copies, whichever way RouterOS is", (it) => {
-  for (const unsure of each(3, readings)) {
+  for (const unsure of each(5, readings)) {
     it.effect(JSON.stringify(unsure), () =>
       Effect.gen(function*() {
         const started = yield* start({ ...lasting(200n), unsure, policies: [...csiPolicies, "ftp", "policy"] })

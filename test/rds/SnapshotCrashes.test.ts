@@ -129,7 +129,7 @@ quietly("a connection that is cut at any moment of a snapshot's life", (it) => {
             "after"
           ]
           const cuts = calm.slice(0, expected.met).flatMap((_, exec) => moments.map((moment) => ({ exec, moment })))
-          for (const { exec, moment } of each(3, cuts)) {
+          for (const { exec, moment } of each(5, cuts)) {
             // Once, so that the client itself repeats it; and as often as the client tries, as a crash would have it.
             for (const again of triesOf(operation)) {
               const breaks = [
