@@ -179,7 +179,7 @@ layer(cluster, { excludeTestServices: true })("the retry ends as an undisturbed 
     it.effect(`the controller is killed with -9 at any moment of ${operation.title}`, () =>
       Effect.gen(function*() {
         const { client, killAndRestart } = yield* Controller
-        yield* survives({ operation, rules: each(5, rules), disturb: () => killAndRestart, client, first: 100 * i })
+        yield* survives({ operation, rules: each(8, rules), disturb: () => killAndRestart, client, first: 100 * i })
       }))
 
     it.effect(`the client cancels ${operation.title} at any moment`, () =>
@@ -187,7 +187,7 @@ layer(cluster, { excludeTestServices: true })("the retry ends as an undisturbed 
         const { client } = yield* TestCluster
         yield* survives({
           operation,
-          rules,
+          rules: each(2, rules),
           disturb: Fiber.interruptAll,
           client: Effect.succeed(client),
           first: 100 * i + 50
@@ -202,7 +202,7 @@ layer(cluster, { excludeTestServices: true })("the retry ends as an undisturbed 
         yield* survives({
           operation: { ...operation, afterwards: remove },
           // A command that the appliance begins after the deletion is beyond anybody's knowledge.
-          rules: momentsOf(operation).filter((rule) => !rule.startsWith("delay")),
+          rules: each(2, momentsOf(operation).filter((rule) => !rule.startsWith("delay"))),
           disturb: Fiber.interruptAll,
           client: Effect.succeed(client),
           first: 2000 + 100 * i
