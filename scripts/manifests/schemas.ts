@@ -1,12 +1,12 @@
 /**
  * JSON schemas of Kubernetes' objects for kubeconform, made of the OpenAPI document in the Go module k8s.io/kubernetes, and of
- * the CustomResourceDefinition in that of the snapshot controller's client. No other place has to be reached for them.
+ * CustomResourceDefinitions in the modules of those who define them. No other place has to be reached for them.
  */
 import { load } from "js-yaml"
 import { createHash } from "node:crypto"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { go } from "../go.ts"
 import { contentName, kept } from "../kept.ts"
 
@@ -16,14 +16,24 @@ const kubernetes = {
   file: "api/openapi-spec/swagger.json",
   sha256: "465276aedf437726de5a6ed23a41b86d78bb0d347edf251a755ae26a93cdd8a6"
 }
-const snapshotClass = {
-  module: "github.com/kubernetes-csi/external-snapshotter/client/v8@v8.7.0",
-  file: "config/crd/snapshot.storage.k8s.io_volumesnapshotclasses.yaml",
-  sha256: "75e6565aac2c0f2949ed13ea884bbaa388cb7be576b558b709cf1168e011828d"
-}
-
-/** Kinds whose definitions no module here has; they are only parsed. */
-export const withoutSchema = ["PodMonitor", "SecurityContextConstraints"]
+/** Of VolumeSnapshotClass, PodMonitor and SecurityContextConstraints. */
+const customResources = [
+  {
+    module: "github.com/kubernetes-csi/external-snapshotter/client/v8@v8.7.0",
+    file: "config/crd/snapshot.storage.k8s.io_volumesnapshotclasses.yaml",
+    sha256: "75e6565aac2c0f2949ed13ea884bbaa388cb7be576b558b709cf1168e011828d"
+  },
+  {
+    module: "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+    file: "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
+    sha256: "8ce88c52c51209993511cae093089c9525f5552def88119e3f559123ee9d454b"
+  },
+  {
+    module: "github.com/openshift/api@v0.0.0-20260213204242-d34f11c515b3",
+    file: "security/v1/zz_generated.crd-manifests/0000_03_config-operator_01_securitycontextconstraints.crd.yaml",
+    sha256: "4194732f477a0a113da682ee3685f9edc6fc9df506ec4802575455db51a133c2"
+  }
+]
 
 type Json = { readonly [key: string]: unknown }
 const isJson = (value: unknown): value is Json => typeof value === "object" && value !== null && !Array.isArray(value)
@@ -96,15 +106,22 @@ const fromResourceDefinition = (text: string): ReadonlyMap<string, Json> => {
   }))
 }
 
-/** The directory with one file for each kind; made if it is not kept from before. */
+/**
+ * The directory with one schema for each kind, and below `definitions` what an API server needs to know the kinds that are not
+ * Kubernetes' own; made if it is not kept from before.
+ */
 export const provideSchemas = async (): Promise<string> =>
   kept("kubernetes-schemas", contentName(await readFile(import.meta.filename)), async (directory) => {
     const work = await mkdtemp(join(tmpdir(), "rds-csi-modules-"))
     try {
-      const schemas = [
-        ...fromOpenApi(await read(kubernetes, work)),
-        ...fromResourceDefinition(await read(snapshotClass, work))
-      ]
+      const schemas = new Map(fromOpenApi(await read(kubernetes, work)))
+      const definitions = join(directory, "definitions")
+      await mkdir(definitions)
+      for (const definition of customResources) {
+        const text = await read(definition, work)
+        await writeFile(join(definitions, basename(definition.file)), text)
+        for (const [name, schema] of fromResourceDefinition(text)) schemas.set(name, schema)
+      }
       for (const [name, schema] of schemas) await writeFile(join(directory, name), JSON.stringify(schema))
     } finally {
       await rm(work, { recursive: true })

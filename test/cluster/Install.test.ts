@@ -4,7 +4,7 @@ import { Context, Effect, FileSystem, Layer, Schema } from "effect"
 import { loadAll } from "js-yaml"
 import { join } from "node:path"
 import { examples, overlays } from "../../scripts/manifests/render.ts"
-import { withoutSchema } from "../../scripts/manifests/schemas.ts"
+import { provideSchemas } from "../../scripts/manifests/schemas.ts"
 import { provideTools } from "../../scripts/manifests/tools.ts"
 import { root } from "../../scripts/run.ts"
 import { makeRawApi } from "../support/kubernetes/RawApi.ts"
@@ -28,15 +28,15 @@ const Bindings = listOf(Schema.Struct({
   )
 }))
 
-/** Kinds that only a cluster of OpenShift, or with the Prometheus Operator, knows. */
-const unknown = new Set(withoutSchema)
-const isKnown = Schema.is(Schema.Struct({ kind: Schema.String.check(Schema.makeFilter((kind) => !unknown.has(kind))) }))
-
 const start = Effect.gen(function*() {
   if (plane === undefined) return yield* Effect.die("there is no control plane")
   const files = yield* FileSystem.FileSystem
   const own = yield* startControlPlane(plane.programs)
   yield* prepareCluster(own)
+  // As OpenShift and the Prometheus Operator would.
+  const definitions = join(yield* Effect.promise(provideSchemas), "definitions")
+  yield* kubectl(own, "apply", "--server-side", "--filename", definitions)
+  yield* kubectl(own, "wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
   const { helm } = yield* Effect.promise(provideTools)
   // As somebody's who follows the documentation: a checkout, a key, and a kustomization made of the example.
   const directory = yield* files.makeTempDirectoryScoped({ prefix: "rds-csi-install-" })
@@ -112,9 +112,8 @@ describe.skipIf(plane === undefined)("a new cluster", () => {
       Effect.gen(function*() {
         const { kubectl, written } = yield* NewCluster
         const objects = loadAll(yield* kubectl("kustomize", folder))
-        const known = objects.filter((object) => isKnown(object))
-        assert.isAtLeast(known.length, 20)
-        const file = yield* written(folder.replaceAll("/", "_"), known)
+        assert.isAtLeast(objects.length, 20)
+        const file = yield* written(folder.replaceAll("/", "_"), objects)
         yield* kubectl("apply", "--server-side", "--dry-run=server", "--filename", file)
       }))
 
