@@ -52,13 +52,28 @@ export const protectDevice = Effect.fnUntraced(function*({ readOnly, usage }: Wa
   if (usage._tag === "Block" || !readOnly) yield* mounter.setReadOnly(device, readOnly)
 })
 
-/** One operation at a time on a volume of this node; whoever comes second is told to come again (`ABORTED`). */
+/**
+ * One operation at a time on a volume of this node; a call that comes second is told to come again (`ABORTED`). It waits for a
+ * moment while the watcher looks at the volume, of which no caller knows.
+ */
 export const exclusively = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(VolumeLock, (lock) => lock.tryLock(lockKey(config, id))(self))
+  Effect.flatMap(
+    VolumeLock,
+    (lock) =>
+      Effect.ignore(lock.withLockWithin(lookKey(config, id), "2 seconds")(Effect.void)).pipe(
+        Effect.andThen(lock.tryLock(lockKey(config, id))(self))
+      )
+  )
+
+/** The same for the watcher, which leaves a volume alone that a call works on (`VolumeBusy`). */
+export const unlessBusy = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(VolumeLock, (lock) => lock.withLock(lookKey(config, id))(lock.tryLock(lockKey(config, id))(self)))
 
 /** The same lock for work that no call waits for: whoever comes second waits. */
 export const inTurn = (config: NodeConfig, id: VolumeId) => <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.flatMap(VolumeLock, (lock) => lock.withLock(lockKey(config, id))(self))
+
+const lookKey = (config: NodeConfig, id: VolumeId) => `the look at ${lockKey(config, id)}`
 
 const lockKey = ({ nodeId }: NodeConfig, id: VolumeId) => `volume ${id} on node ${nodeId}`
 

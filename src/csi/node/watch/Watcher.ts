@@ -7,7 +7,7 @@ import { staleRecoveriesTotal } from "../../../observability/Metrics.ts"
 import type { VolumeId } from "../../../volume/VolumeId.ts"
 import type { VolumeBusy, VolumeLock } from "../../../volume/VolumeLock.ts"
 import type { NodeConfig } from "../Config.ts"
-import { exclusively } from "../Volume.ts"
+import { unlessBusy } from "../Volume.ts"
 import type { Board, Watched } from "./Board.ts"
 import { connectionOf, failing, type Problem, type Sight, visibleProblem } from "./Health.ts"
 import { type Look, type LookFailure, sightOf } from "./Look.ts"
@@ -95,7 +95,7 @@ const hasChanged = ({ connection, problem, record }: Watched, sight: Sight) => {
 
 /** Looks at the volume as it is now, under its lock. A volume that is being worked on is looked at next time. */
 const examine = (watch: Watch, id: VolumeId) =>
-  lookClosely(watch, id).pipe(exclusively(watch.config.node, id), leftWhileBusy)
+  lookClosely(watch, id).pipe(unlessBusy(watch.config.node, id), leftWhileBusy)
 
 const leftWhileBusy = <E, R>(look: Effect.Effect<void, E | VolumeBusy, R>) =>
   Effect.catchTag(look, "VolumeBusy", () => Effect.logDebug("a volume is not looked at while a call works on it"))
@@ -106,7 +106,7 @@ const recheck = ({ board, config }: Watch, { mode, stagingPath, volumeId }: Stag
     const problem = mode._tag === "Filesystem" ? yield* hiddenProblem(stagingPath) : Option.none<Problem>()
     if (Option.isSome(problem)) yield* noteProblem(board, volumeId, problem)
     yield* board.change(volumeId, { recheckAt: yield* recheckTime(Option.isSome(problem) ? "troubled" : "healthy") })
-  }).pipe(exclusively(config.node, volumeId), leftWhileBusy)
+  }).pipe(unlessBusy(config.node, volumeId), leftWhileBusy)
 
 const lookClosely = Effect.fnUntraced(function*({ board, config }: Watch, id: VolumeId) {
   const fabric = yield* NvmeFabric

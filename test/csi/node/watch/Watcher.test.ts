@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import * as Kit from "../NodeKit.ts"
 import * as Watch from "./WatchKit.ts"
 
@@ -354,6 +354,27 @@ describe("staging and unstaging", () => {
         assert.deepStrictEqual(yield* Kit.connectedTo(machine), [])
         assert.isDefined(unstage.pollUnsafe())
       }
+    }))
+
+  it.effect("a call that comes while the watcher looks waits for that, and is not told to come again", () =>
+    Effect.gen(function*() {
+      const machine = yield* Kit.makeMachine()
+      const volume = yield* Kit.addVolume(machine)
+      let slow = false
+      const { driver } = yield* Watch.startWatching(
+        machine,
+        (operation) =>
+          slow && operation === "controllers" ? Effect.as(Effect.sleep("1 second"), "none") : Effect.succeed("none")
+      )
+      yield* driver.stage(volume)
+      slow = true
+      yield* machine.exports.put(volume.nqn, { up: false })
+      yield* Watch.elapse(5)
+      const again = yield* Effect.forkDetach(driver.stage(volume), { startImmediately: true })
+      yield* Kit.letRun
+      assert.isUndefined(again.pollUnsafe())
+      yield* Watch.elapse(1)
+      yield* Fiber.join(again)
     }))
 
   it.effect("one that could not be unstaged is watched on", () =>
