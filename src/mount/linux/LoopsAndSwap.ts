@@ -22,44 +22,54 @@ interface Wanted {
 
 /** Finds the loop devices and the swap space that are on a device. */
 export const makeLoopsAndSwap = ({ files, procRoot, statAll, sysRoot }: Host) => {
-  /** A path as process 1 has it. */
-  const onHost = (path: string) => {
-    const full = `${procRoot}/1/root${path}`
-    return Effect.flatMap(statAll([full]), (stats) => {
-      const stat = stats.get(full)
-      return stat?._tag === "Failed" ? unknownUsers(`${path}: ${stat.reason}`) : Effect.succeed(stat)
-    })
-  }
-
   const attribute = (path: string) => Effect.map(files.text(path), (text) => Option.getOrElse(text, () => "").trim())
 
-  const loop = Effect.fnUntraced(function*(name: string, { devices, files: useOfFiles, sectors }: Wanted) {
+  /** Each loop device's name, and its file as process 1 has it. */
+  const loops = Effect.gen(function*() {
+    const names = (yield* entriesIfAny(files, `${sysRoot}/block`)).filter((name) => name.startsWith("loop"))
+    const found = yield* Effect.forEach(names, (name) =>
+      Effect.map(
+        files.text(`${sysRoot}/block/${name}/loop/backing_file`),
+        Option.map((text) => ({ name, path: text.trimEnd() }))
+      ))
+    return found.flatMap(Option.toArray)
+  })
+
+  /** The block devices that are swap space, as process 1 has them (proc_swaps(5)). */
+  const swaps = Effect.map(attribute(`${procRoot}/swaps`), (table) =>
+    table.split("\n").slice(1).flatMap((line) => {
+      const [name = "", type] = line.split(/\s+/)
+      return type === "partition"
+        ? [name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))]
+        : []
+    }))
+
+  const isWhole = Effect.fnUntraced(function*(name: string, sectors: string) {
     const directory = `${sysRoot}/block/${name}`
-    const file = Option.map(yield* files.text(`${directory}/loop/backing_file`), (text) => text.trimEnd())
-    if (Option.isNone(file)) return []
-    const stat = yield* onHost(file.value)
-    const isIt = stat === undefined
-      ? (yield* attribute(`${directory}/loop/offset`)) === "0" && (yield* attribute(`${directory}/size`)) === sectors
-      : devices.includes(stat.block ?? (useOfFiles ? stat.on : ""))
-    return isIt ? [`loop device ${name} (${file.value})`] : []
+    return (yield* attribute(`${directory}/loop/offset`)) === "0" && (yield* attribute(`${directory}/size`)) === sectors
   })
 
-  const swap = Effect.fnUntraced(function*(line: string, { devices }: Wanted) {
-    const [name = "", type] = line.split(/\s+/)
-    if (type !== "partition") return []
-    const path = name.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-    const stat = yield* onHost(path)
-    if (stat === undefined) return yield* unknownUsers(`swap space ${path} cannot be found`)
-    return devices.includes(stat.block ?? "") ? ["swap space"] : []
-  })
-
-  return Effect.fnUntraced(function*(wanted: Wanted) {
-    const loops = (yield* entriesIfAny(files, `${sysRoot}/block`)).filter((name) => name.startsWith("loop"))
-    const swaps = (yield* attribute(`${procRoot}/swaps`)).split("\n").slice(1)
-    const found = [
-      ...yield* Effect.forEach(loops, (name) => loop(name, wanted)),
-      ...yield* Effect.forEach(swaps, (line) => swap(line, wanted))
-    ]
-    return found.flat()
+  return Effect.fnUntraced(function*({ devices, files: useOfFiles, sectors }: Wanted) {
+    const [ofLoops, ofSwap] = [yield* loops, yield* swaps]
+    const onHost = (path: string) => `${procRoot}/1/root${path}`
+    const stats = yield* statAll([...ofLoops.map(({ path }) => path), ...ofSwap].map(onHost))
+    const statOf = (path: string) => {
+      const stat = stats.get(onHost(path))
+      return stat?._tag === "Failed" ? unknownUsers(`${path}: ${stat.reason}`) : Effect.succeed(stat)
+    }
+    const users: Array<string> = []
+    for (const { name, path } of ofLoops) {
+      const stat = yield* statOf(path)
+      const isIt = stat === undefined
+        ? yield* isWhole(name, sectors)
+        : devices.includes(stat.block ?? (useOfFiles ? stat.on : ""))
+      if (isIt) users.push(`loop device ${name} (${path})`)
+    }
+    for (const path of ofSwap) {
+      const stat = yield* statOf(path)
+      if (stat === undefined) return yield* unknownUsers(`swap space ${path} cannot be found`)
+      if (devices.includes(stat.block ?? "")) users.push("swap space")
+    }
+    return users
   })
 }

@@ -23,11 +23,16 @@ interface Candidate {
 export const makeOpenFiles = Effect.fnUntraced(function*(files: HostFiles, statAll: StatAll) {
   const command = yield* HostCommand
 
-  const mountOf = (descriptor: string, { mounts }: Namespace) =>
-    Effect.map(files.text(descriptor.replace(/\/fd\/(\d+)$/, "/fdinfo/$1")), (info) =>
-      Option.fromUndefinedOr(
-        mounts.get(/^mnt_id:\s*(\d+)/m.exec(Option.getOrElse(info, () => ""))?.[1] ?? "")
-      ))
+  /** Of a descriptor; a directory or a program that is in use has nothing that tells, and is not to be read for it. */
+  const mountOf = (path: string, { mounts }: Namespace) => {
+    const [, directory, fd] = /^(.+)\/fd\/(\d+)$/.exec(path) ?? []
+    if (directory === undefined) return Effect.succeedNone
+    return Effect.map(
+      files.text(`${directory}/fdinfo/${fd}`),
+      (info) =>
+        Option.fromUndefinedOr(mounts.get(/^mnt_id:\s*(\d+)/m.exec(Option.getOrElse(info, () => ""))?.[1] ?? ""))
+    )
+  }
 
   const candidatesOf = Effect.fnUntraced(function*(process: HostProcess, namespace: Namespace, useOfFiles: boolean) {
     const { directory } = process

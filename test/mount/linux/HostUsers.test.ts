@@ -161,6 +161,19 @@ describe("users of a device on the host", () => {
         assert.include((yield* Effect.flip(users)).message, "Too many levels of symbolic links")
       }))
 
+    it.effect("a directory that somebody works in and that cannot be looked at keeps a mount from being forced", () =>
+      Effect.gen(function*() {
+        const { addProcess, directory, force, roots, setMounts } = yield* host
+        const fs = yield* FileSystem.FileSystem
+        yield* setMounts([root, "20 1 259:3 / /staging rw shared:9 - ext4 /dev/nvme0n1 rw"])
+        yield* addProcess(10, { namespace: 1, mounts: [root] })
+        const broken = `${directory}/loop`
+        yield* fs.symlink(broken, broken)
+        yield* fs.symlink(broken, `${roots.procRoot}/10/cwd`)
+        const { message } = yield* Effect.flip(force("/staging"))
+        assert.include(message, "/10/cwd: Too many levels of symbolic links")
+      }))
+
     it.effect("trap: an in-use check in a container sees nothing. Without the host's process ids it is an error", () =>
       Effect.gen(function*() {
         const { roots, users } = yield* host
