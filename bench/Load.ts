@@ -36,6 +36,9 @@ export const timed = Effect.fnUntraced(function*<A, E, R>(effect: Effect.Effect<
   return [Number((yield* Clock.currentTimeNanos) - start) / 1e6, answer] as const
 })
 
+/** As {@link percentile} says it, of values in any order. */
+export const median = (values: ReadonlyArray<number>): number => percentile([...values].sort((a, b) => a - b), 0.5)
+
 /** The smallest of the sorted values that so large a part of them does not exceed. */
 export const percentile = (sorted: ReadonlyArray<number>, part: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN

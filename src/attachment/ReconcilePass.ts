@@ -1,17 +1,13 @@
 import { Clock, Duration, Effect, Metric, Option } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
+import { forEachInterleaved } from "../volume/Interleave.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { announce, countReconcile } from "./Announce.ts"
 import type { Command } from "./Attachment.ts"
-import {
-  type AttachmentRecord,
-  AttachmentStore,
-  type ListedRecord,
-  type ObservedAttachment
-} from "./AttachmentStore.ts"
+import { type AttachmentRecord, AttachmentStore, type ListedRecord } from "./AttachmentStore.ts"
 import { amend } from "./Commit.ts"
 import { type Earlier, type Look, lookAgain, nextEnd } from "./GracePeriod.ts"
-import { inspect } from "./Inspection.ts"
+import { type Findings, inspect } from "./Inspection.ts"
 
 /** A look, and the time by which records and attachments had been read for it. */
 interface Sight {
@@ -37,7 +33,7 @@ export interface PassOptions {
  * the grace period is dropped, if its node exists or has been missing for as long; an unreadable record is rebuilt after the
  * grace period. Each volume is dealt with by itself, and left for the next pass when that fails or somebody else writes.
  *
- * Answers the states as they are now, whether everything was done that was to be done, what the next pass is to know, and
+ * Answers the volumes that were compared, whether everything was done that was to be done, what the next pass is to know, and
  * when the next grace period ends (nanoseconds of the monotonic clock).
  */
 export const reconcilePass = Effect.fn("Reconciler.pass")(function*(options: PassOptions) {
@@ -50,15 +46,20 @@ export const reconcilePass = Effect.fn("Reconciler.pass")(function*(options: Pas
   const observed = Map.groupBy(yield* store.attachments, ({ volumeId }) => volumeId)
   const unlisted = yield* peekAll(new Set(observed.keys()).difference(new Set(listed.map(({ volumeId }) => volumeId))))
   const seenBy = yield* Clock.monotonicTimeNanos
-  const done = yield* Effect.forEach(
+  const compared = yield* forEachInterleaved(
     [...listed, ...unlisted],
-    (volume) => reconcileVolume(volume, observed.get(volume.volumeId) ?? [], { look, seenBy }, options),
+    ({ record, volumeId }) =>
+      Effect.sync(() => ({ record, volumeId, findings: inspect(record, observed.get(volumeId) ?? [], options) }))
+  )
+  const done = yield* Effect.forEach(
+    compared.filter(isAmiss),
+    (volume) => reconcileVolume(volume, { look, seenBy }, options),
     { concurrency }
   )
   yield* Metric.update(duration, Metrics.secondsBetween(begun, yield* Clock.monotonicTimeNanos))
   return {
-    states: done.flatMap(({ state, volumeId }) => Option.toArray(state).map((state) => ({ volumeId, state }))),
-    complete: done.every(({ complete }) => complete),
+    volumeIds: compared.map(({ volumeId }) => volumeId),
+    complete: done.every((complete) => complete),
     noted: look.noted,
     graceEndsAt: nextEnd(look.noted, begun, gracePeriod)
   }
@@ -77,31 +78,34 @@ const peekAll = Effect.fnUntraced(function*(volumeIds: ReadonlySet<VolumeId>) {
   return found.flat()
 })
 
-const reconcileVolume = Effect.fnUntraced(function*(
-  listed: ListedRecord,
-  observed: ReadonlyArray<ObservedAttachment>,
-  sight: Sight,
-  options: PassOptions
-) {
-  const { record, volumeId } = listed
-  const findings = inspect(record, observed, options)
-  const state = record._tag === "Recorded" ? Option.some(record.state) : Option.none()
+/** A volume's record, and how it compares with the volume's attachments. */
+interface Compared extends ListedRecord {
+  readonly findings: Findings
+}
+
+/** Hardly any volume is. */
+const isAmiss = ({ findings, record }: Compared) =>
+  record._tag === "Unreadable" || findings.ungranted.length > 0 || findings.unattached.length > 0
+
+/** Whether everything was done that was to be done now. */
+const reconcileVolume = Effect.fnUntraced(function*(volume: Compared, sight: Sight, options: PassOptions) {
+  const { findings, record, volumeId } = volume
   return yield* Effect.gen(function*() {
-    const drops = yield* dropsOf(listed, findings.unattached, sight)
+    const drops = yield* dropsOf(volume, findings.unattached, sight)
     const commands: ReadonlyArray<Command> = [...findings.ungranted, ...drops]
     const isWanted = record._tag === "Unreadable"
       ? yield* isTimeToRebuild(volumeId, record, sight, options)
       : commands.length > 0
-    if (!isWanted) return { volumeId, state, complete: true }
-    const amended = yield* amend(volumeId, record.version, findings.state, commands)
+    if (!isWanted) return true
+    yield* amend(volumeId, record.version, findings.state, commands)
     if (record._tag === "Unreadable") yield* countReconcile("rebuild_record")
-    return { volumeId, state: Option.some(amended), complete: true }
+    return true
   }).pipe(
     Effect.tapErrorTag(
       "StoreUnavailable",
       ({ message }) => Effect.logWarning(`volume ${volumeId}: its attachments could not be reconciled: ${message}`)
     ),
-    Effect.orElseSucceed(() => ({ volumeId, state, complete: false }))
+    Effect.orElseSucceed(() => false)
   )
 })
 

@@ -1,5 +1,6 @@
 import { Clock, Context, Duration, Effect, Latch, Layer, Metric, Option, Ref, Stream } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
+import { forEachInterleaved } from "../volume/Interleave.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import { readmitAll } from "./Admission.ts"
 import { countReconcile } from "./Announce.ts"
@@ -101,13 +102,13 @@ const isUnreadable = Effect.fnUntraced(function*(volumeId: VolumeId) {
 /** One pass, and the time until the next. */
 const pass = Effect.fnUntraced(
   function*({ gracePeriod, interval }: ReconcilerConfig, migrations: Migrations, earlier: Ref.Ref<Earlier>) {
-    const { complete, graceEndsAt, noted, states } = yield* reconcilePass({
+    const { complete, graceEndsAt, noted, volumeIds } = yield* reconcilePass({
       starting: false,
       gracePeriod,
       earlier: yield* Ref.get(earlier)
     })
     yield* Ref.set(earlier, noted)
-    yield* Effect.forEach(states, ({ volumeId }) => migrations.observe(volumeId))
+    yield* forEachInterleaved(volumeIds, (volumeId) => migrations.observe(volumeId))
     yield* readmitAll
     const wait = complete ? interval : retryAfter
     if (graceEndsAt === undefined) return wait

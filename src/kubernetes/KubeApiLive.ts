@@ -1,4 +1,5 @@
 import { Duration, Effect, Layer, Random, type Result, type Scope, Stream } from "effect"
+import { forEachInterleaved } from "../volume/Interleave.ts"
 import { makeClusterAccess } from "./ClusterAccess.ts"
 import { KubeGone, KubeOutcomeUnknown, type KubeReadError, KubeUnavailable } from "./Errors.ts"
 import { readFailure, writeFailure } from "./Failures.ts"
@@ -12,7 +13,7 @@ export interface KubeApiConfig {
   readonly callTimeout: Duration.Input
   /** For one page of a list. */
   readonly pageTimeout: Duration.Input
-  /** Objects in a page, which is parsed in one go while everything else waits. */
+  /** Objects in a page. */
   readonly pageSize: number
   /** A watch is to end by itself after one to two times this, so that no connection lives for ever. */
   readonly watchLifetime: Duration.Input
@@ -100,7 +101,9 @@ const list = (calls: KubeCalls, { pageSize, pageTimeout }: KubeApiConfig) => {
     }
     const reply = yield* calls.read(call, pageTimeout)
     if (reply.status !== 200) return yield* readFailure(titleOf(call), reply)
-    return yield* understood(call, resource.parsePage(reply.text), unavailable)
+    const { items, ...rest } = yield* understood(call, resource.parsePage(reply.text), unavailable)
+    const read = yield* forEachInterleaved(items, (item) => understood(call, resource.readItem(item), unavailable))
+    return { ...rest, items: read }
   })
 
   const pages = Effect.fnUntraced(function*<A extends KubeObject>(

@@ -2,11 +2,11 @@ import { Effect, Layer, Option, Stream } from "effect"
 import type { AttachmentState } from "../attachment/AttachmentState.ts"
 import { AttachmentStore, type Change, type StoreVersion } from "../attachment/AttachmentStore.ts"
 import { StoreOutcomeUnknown } from "../attachment/Errors.ts"
+import { forEachInterleaved } from "../volume/Interleave.ts"
 import type { VolumeId } from "../volume/VolumeId.ts"
 import type { CacheChange } from "./ChangeLog.ts"
 import { ClusterNodes } from "./ClusterNodes.ts"
 import { ClusterView } from "./ClusterView.ts"
-import { forEachInterleaved } from "./Interleave.ts"
 import { KubeApi } from "./KubeApi.ts"
 import { namesake, observe, volumeIdOf } from "./ObservedAttachments.ts"
 import {
@@ -41,11 +41,12 @@ export const kubernetesAttachmentStore = Layer.effect(
       yield* synced
       const isListed = (volume: PersistentVolume) =>
         hasRecord(volume) || known.objects.having(volume.metadata.name).length > 0
-      const ids = new Set(
-        volumes.objects.values().filter(isListed).flatMap((volume) => Option.toArray(volumeIdOf(volume)))
+      const ids = yield* forEachInterleaved(
+        volumes.objects.values().filter(isListed),
+        (volume) => Effect.sync(() => Option.toArray(volumeIdOf(volume)))
       )
       return yield* forEachInterleaved(
-        ids,
+        new Set(ids.flat()),
         (volumeId) => Effect.sync(() => ({ volumeId, record: recordOf(lookup.known(volumeId)) }))
       )
     })

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
+import { forEachInterleaved } from "../volume/Interleave.ts"
 import { makeChangeLog } from "./ChangeLog.ts"
-import { forEachInterleaved } from "./Interleave.ts"
 import { makeObjectTable } from "./ObjectTable.ts"
 import type { KubeObject } from "./Resource.ts"
 

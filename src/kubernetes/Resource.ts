@@ -32,8 +32,11 @@ export interface WatchFailure {
   readonly message: string
 }
 
-/** Reads JSON text; fails with the reason. */
-type Parse<A> = (text: string) => Result.Result<A, string>
+/** Fails with the reason. */
+type Read<I, A> = (input: I) => Result.Result<A, string>
+
+/** Reads JSON text. */
+type Parse<A> = Read<string, A>
 
 /** A kind of object: where the API serves it, and how to read of it what the driver uses. Everything else is dropped. */
 export interface Resource<out A extends KubeObject> {
@@ -43,7 +46,9 @@ export interface Resource<out A extends KubeObject> {
   /** As in URLs, e.g. `volumeattachments`. */
   readonly plural: string
   readonly parseObject: Parse<A>
-  readonly parsePage: Parse<Page<A>>
+  /** Leaves the items for `readItem`, one by one: a page of them takes a while. */
+  readonly parsePage: Parse<Page<unknown>>
+  readonly readItem: Read<unknown, A>
   readonly parseWatchLine: Parse<WatchEvent<A> | WatchFailure>
 }
 
@@ -55,11 +60,12 @@ export const resource = <A extends KubeObject>(
     readonly schema: Schema.Codec<A, unknown>
   }
 ): Resource<A> => {
-  const parsePage = parser(pageOf(schema))
+  const parsePage = parser(pageOfAny)
   const parseLine = parser(watchLineOf(schema))
   return {
     ...names,
     parseObject: parser(schema),
+    readItem: reader(schema),
     parsePage: (text) =>
       Result.map(parsePage(text), ({ items, metadata }) => ({
         items: items ?? [],
@@ -70,16 +76,17 @@ export const resource = <A extends KubeObject>(
   }
 }
 
-const parser = <A>(schema: Schema.Codec<A, unknown>): Parse<A> => {
-  const decode = Schema.decodeUnknownResult(Schema.fromJsonString(schema), { errors: "first" })
-  return (text) => Result.mapError(decode(text), ({ message }) => message.replace(/\s+/g, " "))
+const reader = <A>(schema: Schema.Codec<A, unknown>): Read<unknown, A> => {
+  const decode = Schema.decodeUnknownResult(schema, { errors: "first" })
+  return (input) => Result.mapError(decode(input), ({ message }) => message.replace(/\s+/g, " "))
 }
 
-const pageOf = <A>(item: Schema.Codec<A, unknown>) =>
-  Schema.Struct({
-    metadata: Schema.Struct({ resourceVersion: Schema.String, continue: Schema.optionalKey(Schema.String) }),
-    items: Schema.NullOr(Schema.Array(item))
-  })
+const parser = <A>(schema: Schema.Codec<A, unknown>): Parse<A> => reader(Schema.fromJsonString(schema))
+
+const pageOfAny = Schema.Struct({
+  metadata: Schema.Struct({ resourceVersion: Schema.String, continue: Schema.optionalKey(Schema.String) }),
+  items: Schema.NullOr(Schema.Array(Schema.Unknown))
+})
 
 const bookmark = Schema.Struct({ metadata: Schema.Struct({ resourceVersion: Schema.String }) })
 const status = Schema.Struct({ code: Schema.Finite, message: Schema.optionalKey(Schema.String) })

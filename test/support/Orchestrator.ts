@@ -55,8 +55,12 @@ export const startOrchestrator = Effect.fnUntraced(function*(
   return {
     cluster,
     /** Starts a replica of the controller. */
-    startController: (name: string, more: ReadonlyArray<string> = []) =>
-      runDriver(`${directory}/${name}.sock`, ["controller", ...flags, ...more], { metricsAddress: "127.0.0.1:0" }),
+    startController: (
+      name: string,
+      more: ReadonlyArray<string> = [],
+      env: Readonly<Record<string, string>> = {}
+    ) =>
+      runDriver(`${directory}/${name}.sock`, ["controller", ...flags, ...more], { env, metricsAddress: "127.0.0.1:0" }),
 
     /** external-provisioner: makes a volume and its PersistentVolume, bound to the claim `default/<name>`. */
     provision: Effect.fnUntraced(function*(
