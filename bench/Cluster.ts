@@ -51,9 +51,14 @@ export const startCluster = Effect.gen(function*() {
 /** The running processes. */
 export type Cluster = Effect.Success<typeof startCluster>
 
+/** The image has one too. */
+const compileCache = fileURLToPath(new URL("../node_modules/.cache/rds-csi", import.meta.url))
+
 /** Starts the bundle as production does, and waits until it has answered a first Probe. */
 export const serve = Effect.fnUntraced(function*(socket: string, args: ReadonlyArray<string>) {
-  const process = yield* startDriver([...args, `--endpoint=unix://${socket}`, "--metrics-address=127.0.0.1:0"])
+  const process = yield* startDriver([...args, `--endpoint=unix://${socket}`, "--metrics-address=127.0.0.1:0"], {
+    NODE_COMPILE_CACHE: compileCache
+  })
   yield* present(socket)
   const client = yield* connect(`unix://${socket}`)
   yield* client.call(Identity.method.probe, {})

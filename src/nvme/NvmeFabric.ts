@@ -80,7 +80,7 @@ export class NvmeFabric extends Context.Service<NvmeFabric, {
   readonly subsystems: Effect.Effect<ReadonlyArray<Subsystem>, FabricUnreadable>
   /**
    * A text that differs from one read before whenever a controller of the node has come, gone or changed its state, or a
-   * namespace of one has come or gone. Costs a fraction of `subsystems`.
+   * namespace of one has come or gone; also when another has the same name now. Costs a fraction of `subsystems`.
    */
   readonly glance: Effect.Effect<string, FabricUnreadable>
 }>()("rds-csi/nvme/NvmeFabric") {}

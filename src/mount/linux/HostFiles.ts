@@ -1,7 +1,5 @@
 import { Effect, Option } from "effect"
-// oxlint-disable-next-line no-restricted-imports -- see `hostFiles`
-import { readdirSync, readFileSync, readlinkSync } from "node:fs"
-import { errnoOf } from "../../linux/Errno.ts"
+import { kernelFiles, type KernelFileUnreadable } from "../../linux/KernelFiles.ts"
 import type { MountTableUnreadable } from "../Errors.ts"
 import { unreadable } from "./Programs.ts"
 
@@ -15,25 +13,13 @@ export interface HostFiles {
   link(path: string): Effect.Effect<Option.Option<string>, MountTableUnreadable>
 }
 
-/**
- * Read on the spot, unlike all else: the kernel answers from memory within microseconds, going by way of the thread pool costs
- * ten times as much, and there are thousands of files. Nothing that may wait is touched, and other work gets its turn in
- * between.
- */
+const orUnknown = Effect.mapError(({ code, path }: KernelFileUnreadable) => unknownUsers(`${path}: ${code}`))
+
 export const hostFiles: HostFiles = {
-  text: (path) => ifThere(path, () => readFileSync(path, "utf8")),
-  entries: (directory) => ifThere(directory, () => readdirSync(directory)),
-  link: (path) => ifThere(path, () => readlinkSync(path))
+  text: (path) => orUnknown(kernelFiles.text(path)),
+  entries: (directory) => orUnknown(kernelFiles.entries(directory)),
+  link: (path) => orUnknown(kernelFiles.link(path))
 }
-
-const ifThere = <A>(path: string, read: () => A): Effect.Effect<Option.Option<A>, MountTableUnreadable> =>
-  Effect.try({ try: read, catch: errnoOf }).pipe(
-    Effect.asSome,
-    Effect.catch((code) => gone.includes(code) ? Effect.succeedNone : unknownUsers(`${path}: ${code}`))
-  )
-
-/** EINVAL is mountinfo's word for a process that has ended and was not waited for yet. */
-const gone = ["ENOENT", "ESRCH", "ENOTDIR", "EINVAL"]
 
 /** The entries of a directory that need not be there. */
 export const entriesIfAny = (files: HostFiles, directory: string) =>

@@ -29,6 +29,9 @@ export const makeMountTable = Effect.fnUntraced(function*(procRoot: string) {
   const fs = yield* FileSystem.FileSystem
   const command = yield* HostCommand
 
+  /** What was understood last: mostly nothing has changed since. */
+  const last: { [Pid in "self" | "1"]?: { readonly text: string; readonly table: Table } } = {}
+
   /**
    * A table is read in pieces, and kernels before 5.8 may leave out a mount when another is removed between two of them. So a
    * reading counts when it was the same twice in a row.
@@ -44,10 +47,13 @@ export const makeMountTable = Effect.fnUntraced(function*(procRoot: string) {
       ([first, second]) => first === second,
       () => unreadable(`the mount table ${file} changes all the time`)
     ).pipe(Effect.retry(Schedule.recurs(attempts)))
+    const known = last[pid]
+    if (known?.text === text[0]) return known.table
     const mounts = parseMountInfo(text[0])
-    return Option.isSome(mounts)
-      ? tableOf(mounts.value)
-      : yield* unreadable(`the mount table ${file} is not understood`)
+    if (Option.isNone(mounts)) return yield* unreadable(`the mount table ${file} is not understood`)
+    const table = tableOf(mounts.value)
+    last[pid] = { text: text[0], table }
+    return table
   })
 
   const exactlyAt = (path: string) =>

@@ -1,10 +1,11 @@
 import { Duration, Effect, Option } from "effect"
+import { kernelFiles } from "../../linux/KernelFiles.ts"
 import { Nqn } from "../../volume/Nqn.ts"
 import type { FabricUnreadable } from "../Errors.ts"
 import type { Controller, ControllerState, Subsystem } from "../NvmeFabric.ts"
 import { parseEndpoint } from "./Endpoint.ts"
 import { makeSysfsFiles, unreadable } from "./SysfsFiles.ts"
-import { makeSysfsNamespaces } from "./SysfsNamespaces.ts"
+import { makeSysfsNamespaces, namespaceNode } from "./SysfsNamespaces.ts"
 
 export interface SysfsOptions {
   /** Where sysfs is mounted. */
@@ -96,16 +97,19 @@ export const makeSysfs = Effect.fnUntraced(function*(options: SysfsOptions) {
     }
   })
 
-  /** Each controller with its state and the names of what lies in its directory, its namespaces among them. */
-  const glance = Effect.gen(function*() {
-    const seen = yield* Effect.forEach(yield* names, (name) =>
-      Effect.all([
-        Effect.succeed(name),
-        Effect.map(files.attribute(directoryOf(name), "state"), Option.getOrNull),
-        Effect.map(files.entries(directoryOf(name)), Option.getOrNull)
-      ]), { concurrency: 8 })
-    return JSON.stringify(seen)
+  const glanceAt = Effect.fnUntraced(function*(name: string) {
+    const directory = directoryOf(name)
+    const state = yield* kernelFiles.text(`${directory}/state`)
+    const entries = Option.getOrElse(yield* kernelFiles.entries(directory), () => [])
+    const devices = ["", ...entries.filter((entry) => namespaceNode.test(entry))]
+    const identities = yield* Effect.forEach(devices, (entry) => kernelFiles.identity(`${directory}/${entry}`))
+    return [name, Option.getOrNull(state), devices, identities.map(Option.getOrNull)]
   })
+
+  const glance = Effect.flatMap(names, (all) => Effect.forEach(all, glanceAt)).pipe(
+    Effect.map((seen) => JSON.stringify(seen)),
+    Effect.catchTag("KernelFileUnreadable", ({ code, path }) => Effect.fail(unreadable(path, code)))
+  )
 
   const limited = <A>(look: Effect.Effect<A, FabricUnreadable>) =>
     Effect.timeoutOrElse(look, {

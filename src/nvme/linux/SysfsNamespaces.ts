@@ -22,7 +22,7 @@ export const makeSysfsNamespaces = (
   const nodesOf = ({ name }: Controller) =>
     Effect.map(files.entries(`${sysRoot}/class/nvme/${name}`), (entries) =>
       Option.getOrElse(entries, () => [])
-        .filter((entry) => /^nvme\d+(c\d+)?n\d+$/.test(entry))
+        .filter((entry) => namespaceNode.test(entry))
         .map((node) => ({ node, controller: name })))
 
   /** A head counts only through a path that exists: one without may be kept by whoever holds it open, and is of no use. */
@@ -79,6 +79,9 @@ export const makeSysfsNamespaces = (
 
   return { of }
 }
+
+/** What a controller's directory has its namespaces as. */
+export const namespaceNode = /^nvme\d+(c\d+)?n\d+$/
 
 /** Attribute `size` counts these, whatever the device's own block size (Linux, Documentation/ABI/stable/sysfs-block). */
 const sectorSize = 512n

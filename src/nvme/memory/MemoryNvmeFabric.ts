@@ -94,7 +94,7 @@ const glanceOf = (connections: ReadonlyArray<MemoryConnection>): string =>
     connections.map(({ block, instance, state }) => [
       instance,
       state,
-      Option.getOrNull(Option.map(block, ({ path }) => path))
+      Option.getOrNull(Option.map(block, ({ minor, path }) => `${path} ${minor}`))
     ])
   )
 

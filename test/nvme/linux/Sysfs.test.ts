@@ -158,6 +158,8 @@ describe.concurrent("a glance", () => {
           tree.set("nvme3", { state: "connecting" }),
           tree.set("nvme3", { state: "live" }),
           tree.addPath("nvme3", 13, { ...namespace, instance: 2 }),
+          tree.replaceDirectory("nvme3/nvme13c3n2"),
+          tree.replaceDirectory("nvme3"),
           tree.removeController("nvme3")
         ]
         for (const change of changes) {

@@ -105,6 +105,13 @@ export const makeSysfsTree = Effect.fnUntraced(function*({ multipath }: { readon
     yield* fs.remove(`${subsystems}/${subsystem}`, { recursive: true, force: true })
   })
 
+  /** Another with the same name and the same content. */
+  const replaceDirectory = Effect.fnUntraced(function*(path: string) {
+    yield* fs.rename(`${controllers}/${path}`, `${root}/replaced`)
+    yield* fs.copy(`${root}/replaced`, `${controllers}/${path}`)
+    yield* fs.remove(`${root}/replaced`, { recursive: true })
+  })
+
   const attribute = (controller: string, name: string) => `${controllers}/${controller}/${name}`
 
   return {
@@ -115,6 +122,7 @@ export const makeSysfsTree = Effect.fnUntraced(function*({ multipath }: { readon
     addHead,
     addNamespace,
     removeController,
+    replaceDirectory,
     set: (controller: string, attributes: Readonly<Record<string, string>>) =>
       write(`${controllers}/${controller}`, attributes),
     names: fs.readDirectory(`${sysRoot}/class/nvme`),

@@ -8,8 +8,9 @@ import type { Sight } from "./Health.ts"
 
 /** Everything that the kernel shows of the node's volumes, read at once. */
 export interface Look {
-  readonly subsystems: ReadonlyArray<Subsystem>
-  readonly mounts: ReadonlyArray<MountEntry>
+  readonly subsystems: ReadonlyMap<Nqn, Subsystem>
+  /** By path, the visible one last. */
+  readonly mounts: ReadonlyMap<string, ReadonlyArray<MountEntry>>
 }
 
 /** Why there was nothing to see. Never to be taken for "not connected" or "not mounted". */
@@ -24,8 +25,8 @@ export const makeLook = Effect.fnUntraced(function*(validFor: Duration.Duration)
   const mounter = yield* Mounter
   const failing = yield* Ref.make(false)
   const look: Effect.Effect<Look, LookFailure> = Effect.all({
-    subsystems: yield* makeSubsystems,
-    mounts: mounter.mounts
+    subsystems: Effect.map(yield* makeSubsystems, (all) => new Map(all.map((one) => [one.nqn, one]))),
+    mounts: Effect.map(mounter.mounts, (all) => Map.groupBy(all, ({ path }) => path))
   })
   return yield* look.pipe(
     Effect.tap(() => whenChanged(failing, false, Effect.logInfo("volumes are watched again"))),
@@ -37,7 +38,7 @@ export const makeLook = Effect.fnUntraced(function*(validFor: Duration.Duration)
 })
 
 /** For so long what a glance shows unchanged is not read again in full. */
-const trustGlance = Duration.minutes(1)
+const trustGlance = Duration.minutes(5)
 
 /** All of sysfs is read only when a glance shows that something has changed, while anything is not well, and now and then. */
 const makeSubsystems = Effect.gen(function*() {
@@ -63,10 +64,10 @@ const whenChanged = (state: Ref.Ref<boolean>, now: boolean, tell: Effect.Effect<
 
 /** What the look shows of the volume `nqn` that is staged at `path`. */
 export const sightOf = ({ mounts, subsystems }: Look, nqn: Nqn, path: string): Sight => {
-  const subsystem = subsystems.find((one) => one.nqn === nqn)
+  const subsystem = subsystems.get(nqn)
   return {
     controllers: subsystem?.controllers ?? [],
     device: subsystem?.device ?? Option.none(),
-    mounts: mounts.filter((entry) => entry.path === path)
+    mounts: mounts.get(path) ?? []
   }
 }
