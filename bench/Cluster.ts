@@ -4,10 +4,10 @@ import { ChildProcess } from "effect/process"
 import { fileURLToPath } from "node:url"
 import { Identity } from "../src/csi/gen/csi_pb.ts"
 import { control } from "../src/simulator/ControlClient.ts"
+import { leastCommand, openBareExec } from "../test/support/BareExec.ts"
 import { type DriverProcess, startDriver } from "../test/support/DriverProcess.ts"
 import { connect } from "../test/support/GrpcClient.ts"
 import { startSimulator } from "../test/support/SimulatorProcess.ts"
-import { openBareExec } from "./BareExec.ts"
 
 const Execs = Schema.Struct({ execs: Schema.Array(Schema.Struct({ line: Schema.String })) })
 
@@ -36,7 +36,7 @@ export const startCluster = Effect.gen(function*() {
     controller: controller.client,
     node: node.client,
     echo: yield* connect(`unix://${echoSocket}`),
-    bareExec: (yield* openBareExec(simulator)).exec,
+    bareExec: (yield* openBareExec(simulator)).exec(leastCommand),
     /** SSH commands since this was last asked, without those that open a connection. */
     execs: control(controlSocket, { op: "execs" }).pipe(
       Effect.flatMap(Schema.decodeUnknownEffect(Execs)),

@@ -2,10 +2,10 @@ import { Data, Effect, Schedule } from "effect"
 import { HttpBody, HttpClient } from "effect/http"
 import { emptyState, encodeState } from "../src/attachment/AttachmentState.ts"
 import { control } from "../src/simulator/ControlClient.ts"
+import { leastCommand, openBareExec } from "../test/support/BareExec.ts"
 import { startOrchestrator } from "../test/support/Orchestrator.ts"
 import { pvc } from "../test/support/Requests.ts"
 import { startSimulator } from "../test/support/SimulatorProcess.ts"
-import { openBareExec } from "./BareExec.ts"
 import { metricOf } from "./Cluster.ts"
 import { longestPause, watched } from "./EventLoop.ts"
 import { measure, median, timed } from "./Load.ts"
@@ -76,7 +76,7 @@ export const measureInCluster = Effect.gen(function*() {
   const volumes = yield* Effect.forEach(granted, (name) => provision(client, name), { concurrency: 4 })
   yield* control(simulator.controlSocket, { op: "add-fault", rule: `delay=${sshMillis}ms count=all` })
   const { exec } = yield* openBareExec(simulator)
-  const ssh = yield* measure({ calls: volumes.length, inFlight: 1 }, () => exec)
+  const ssh = yield* measure({ calls: volumes.length, inFlight: 1 }, () => exec(leastCommand))
   const api = yield* measure({ calls: volumes.length, inFlight: 1 }, () => write(cluster.url, granted[0] ?? ""))
   const grants = yield* Effect.forEach(volumes, (volume) => timed(publish(client, volume, "node-1")))
   const p50 = median(grants.map(([millis]) => millis))

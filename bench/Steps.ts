@@ -1,8 +1,8 @@
 import { Controller, Identity, Node } from "../src/csi/gen/csi_pb.ts"
+import type { BareExecFailed } from "../test/support/BareExec.ts"
 import { controllerCalls } from "../test/support/ControllerCalls.ts"
 import type { GrpcClient, RpcFailure } from "../test/support/GrpcClient.ts"
 import { filesystem, GiB, pvc } from "../test/support/Requests.ts"
-import type { BareExecFailed } from "./BareExec.ts"
 import type { Cluster } from "./Cluster.ts"
 import type { Floor, Step } from "./Round.ts"
 

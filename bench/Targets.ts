@@ -1,4 +1,4 @@
-import { connections } from "./BareExec.ts"
+import { connections } from "../test/support/BareExec.ts"
 import type { InCluster } from "./InCluster.ts"
 import type { Results } from "./Results.ts"
 import type { Row } from "./Round.ts"

@@ -3,6 +3,7 @@ import { Context, Effect, Layer, Option, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { inject } from "vitest"
 import { control } from "../../../src/simulator/ControlClient.ts"
+import { openBareExec } from "../../support/BareExec.ts"
 import { makeRawApi } from "../../support/kubernetes/RawApi.ts"
 import { startSimulator } from "../../support/SimulatorProcess.ts"
 import { driverNamespace } from "./Accounts.ts"
@@ -55,8 +56,11 @@ const makeApi = Effect.fnUntraced(function*(kubeconfig: string, namespace: strin
 
 /** The simulated appliance, in a process of its own. */
 const startAppliance = Effect.fnUntraced(function*(flags: ReadonlyArray<string>) {
-  const { controlSocket, controllerFlags } = yield* startSimulator(flags)
+  const simulator = yield* startSimulator(flags)
+  const { controlSocket, controllerFlags } = simulator
   return {
+    /** Commands to it without a driver, as many at a time as the driver gives it. */
+    bareExec: openBareExec(simulator),
     // Where attachments are noted is left to the manifest.
     controllerFlags: controllerFlags.filter((flag) => !flag.startsWith("--attachments=")),
     ask: (op: string, more: Readonly<Record<string, unknown>> = {}) => control(controlSocket, { op, ...more }),

@@ -1,10 +1,11 @@
 import { Effect, Exit, Scope } from "effect"
-import process from "node:process"
+import { execPath } from "node:process"
 import { environmentOf } from "../../install/Objects.ts"
 import { bundle } from "../../support/DriverProcess.ts"
 import { connect } from "../../support/GrpcClient.ts"
 import { accountKubeconfig, driverNamespace } from "./Accounts.ts"
 import type { ControlPlane } from "./ControlPlane.ts"
+import { memoryOf } from "./Memory.ts"
 import { changed, shipped } from "./Shipped.ts"
 import { supervise, workDirectory } from "./Supervised.ts"
 
@@ -51,6 +52,10 @@ export const startReplica = Effect.fnUntraced(function*(plane: ControlPlane, opt
     driver,
     /** The log of all that ran in it. */
     log: Effect.map(Effect.all(processes.map(({ log }) => log)), (logs) => logs.join("\n")),
+    memory: Effect.forEach(
+      processes,
+      ({ container, pid }) => Effect.flatMap(pid, (current) => memoryOf(container, current))
+    ),
     sidecar: (name: Sidecar) => Effect.fromNullishOr(started.find((one) => one.name === name)),
     /** Calls the driver beside its sidecars. */
     client: connect(socket),
@@ -76,12 +81,13 @@ const startDriver = Effect.fnUntraced(function*(
   const kubeconfig = yield* accountKubeconfig(plane, "rds-csi-controller-driver", directory)
   // Several of them share this machine's ports.
   const flags = [`--kubeconfig=${kubeconfig}`, `--endpoint=${socket}`, "--metrics-address="]
-  return yield* supervise({
+  const process = yield* supervise({
     name: "driver",
     directory,
-    command: [process.execPath, bundle, ...changed(container.args, [...controllerFlags, ...flags])],
+    command: [execPath, bundle, ...changed(container.args, [...controllerFlags, ...flags])],
     env: environmentOf(container)
   })
+  return { container, ...process }
 })
 
 const startSidecar = Effect.fnUntraced(function*({ directory, plane, socket }: Place, name: Sidecar) {
@@ -89,12 +95,13 @@ const startSidecar = Effect.fnUntraced(function*({ directory, plane, socket }: P
   const kubeconfig = yield* accountKubeconfig(plane, `rds-csi-controller-${name}`, directory)
   const flags = [`--csi-address=${socket}`, `--kubeconfig=${kubeconfig}`, "--timeout=90s", "--v=4"]
   const changes = [...flags, "--retry-interval-start=200ms", ...hurried, ...sidecars[name]]
-  return yield* supervise({
+  const process = yield* supervise({
     name,
     directory,
     command: [`${plane.programs}/csi-${name}`, ...changed(container.args, changes)],
     env: environmentOf(container)
   })
+  return { container, ...process }
 })
 
 /** What a cluster has once for all drivers. Groups of snapshots are more than this one offers. */

@@ -1,12 +1,12 @@
 import { Data, Effect, Pool } from "effect"
 import ssh2 from "ssh2"
-import type { SimulatorProcess } from "../test/support/SimulatorProcess.ts"
+import type { SimulatorProcess } from "./SimulatorProcess.ts"
 
 /** What the driver opens when nobody says otherwise (`--ssh-connections`). */
 export const connections = 4
 
 /** The least that can be asked of the appliance. */
-const line = ":put 1"
+export const leastCommand = ":put 1"
 
 /** The appliance could not be reached without the driver. */
 export class BareExecFailed extends Data.TaggedError("BareExecFailed")<{ readonly message: string }> {}
@@ -17,7 +17,7 @@ export class BareExecFailed extends Data.TaggedError("BareExecFailed")<{ readonl
  */
 export const openBareExec = Effect.fnUntraced(function*(appliance: SimulatorProcess) {
   const pool = yield* Pool.make({ acquire: connect(appliance), size: connections })
-  return { exec: Effect.scoped(Effect.flatMap(Pool.get(pool), exec)) }
+  return { exec: (line: string) => Effect.scoped(Effect.flatMap(Pool.get(pool), (client) => exec(client, line))) }
 })
 
 const connect = ({ host, port, privateKey, user }: SimulatorProcess) =>
@@ -32,7 +32,7 @@ const connect = ({ host, port, privateKey, user }: SimulatorProcess) =>
     (client) => Effect.sync(() => client.end())
   )
 
-const exec = (client: ssh2.Client) =>
+const exec = (client: ssh2.Client, line: string) =>
   Effect.callback<string, BareExecFailed>((resume) => {
     client.exec(line, (error, channel) => {
       if (error !== undefined) return resume(Effect.fail(new BareExecFailed({ message: error.message })))
